@@ -1,0 +1,187 @@
+"""Requests and responses: what a handler is given and what it hands back.
+
+Both are slotted objects. Field names are lower-case bytes and field values are bytes, as on the wire, without the
+white space around them. A request is made only by the server's reading side, after the gate has found its head
+well-formed; a response is checked by the server's writing side before a byte of it is sent.
+
+Deliberately not here: cookies, forms, sessions, content negotiation beyond errors. They belong to frameworks.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from http import HTTPStatus
+
+from handlers.errors import HTTPError
+from handlers.operations import NEXT_PIECE
+
+Field = tuple[bytes, bytes]
+Fields = tuple[Field, ...]
+
+REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus} | {
+    # RFC 9110 renamed these three; Python before 3.13 still has the older phrases.
+    413: "Content Too Large",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
+class Request:
+    """One request, as the gate admitted it.
+
+    `target` is the request-target as received; `path` and `query` are its two halves, still percent-encoded
+    (`query` is without its `?`). `authority` is the host, and port if any, that the client asked for: of an
+    absolute-form target, else of Host (RFC 9112 section 3.3); empty in an HTTP/1.0 request without either.
+    `content_length` is None where the body is chunked; 0 where there is none.
+    """
+
+    __slots__ = (
+        "authority",
+        "body_ended",
+        "body_limit",
+        "chunked",
+        "content_length",
+        "expects_continue",
+        "fields",
+        "keep_alive",
+        "method",
+        "minor",
+        "path",
+        "peer",
+        "query",
+        "target",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        fields: Fields,
+        *,
+        minor: int = 1,
+        authority: bytes = b"",
+        content_length: int | None = 0,
+        keep_alive: bool = True,
+        expects_continue: bool = False,
+        body_limit: int = 1024 * 1024,
+        peer: str = "",
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.minor = minor
+        self.authority = authority
+        self.content_length = content_length
+        self.chunked = content_length is None
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.body_limit = body_limit
+        self.peer = peer
+        self.body_ended = content_length == 0
+        origin = target if target.startswith(("/", "*")) else _origin_form(target)
+        self.path, _, self.query = origin.partition("?")
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the field `name` (lower case); several are joined by `, ` (RFC 9110 section 5.3)."""
+        values = [value for key, value in self.fields if key == name]
+        return b", ".join(values) if values else None
+
+    async def read(self) -> bytes:
+        """The whole body. Raises HTTPError 413 beyond `body_limit`; is cancelled when the client leaves."""
+        return b"".join([piece async for piece in self])
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, as it comes: each at most what one readiness event read."""
+        while not self.body_ended:
+            piece = await NEXT_PIECE
+            if not piece:
+                self.body_ended = True
+                return
+            yield piece
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target}>"
+
+
+def _origin_form(target: str) -> str:
+    """The path and query of an absolute-form target: `http://host` alone means `/` (RFC 9112 section 3.2.2)."""
+    rest = target.partition("://")[2]
+    at = min((found for mark in "/?" if (found := rest.find(mark)) >= 0), default=len(rest))
+    origin = rest[at:]
+    return origin if origin.startswith("/") else "/" + origin
+
+
+class File:
+    """A stretch of an open, regular file, sent by `sendfile(2)`: `count` bytes from `offset`.
+
+    The response that holds it owns the descriptor: it is closed when the response has been sent or given up.
+    """
+
+    __slots__ = ("count", "descriptor", "offset", "owned")
+
+    def __init__(self, descriptor: int, offset: int, count: int, *, owned: bool = True) -> None:
+        self.descriptor = descriptor
+        self.offset = offset
+        self.count = count
+        self.owned = owned
+
+    def close(self) -> None:
+        """Close the descriptor, once; a part of a file that another part owns closes nothing."""
+        if self.owned:
+            self.owned = False
+            os.close(self.descriptor)
+
+
+Piece = bytes | File
+Body = bytes | File | Iterable[Piece] | AsyncIterable[Piece]
+
+
+class Response:
+    """An answer: status, fields, and a body of bytes, a File, or an iterable or async iterable of these.
+
+    Bytes and a File get their Content-Length from their size. An iterable's is the Content-Length among `fields`;
+    without one it is sent chunked (to an HTTP/1.0 client: ended by the close). The server adds Date and Connection.
+    An iterable with a `close()` (`aclose()`) has it called when the response ends, whichever way.
+    """
+
+    __slots__ = ("body", "fields", "reason", "status")
+
+    def __init__(self, body: Body = b"", status: int = 200, fields: Fields = (), *, reason: str | None = None) -> None:
+        self.body = body
+        self.status = status
+        self.fields = fields
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
+
+
+_JSON: Fields = ((b"content-type", b"application/json"),)
+_TEXT: Fields = ((b"content-type", b"text/plain; charset=utf-8"),)
+_HTML: Fields = ((b"content-type", b"text/html; charset=utf-8"),)
+_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def json_response(value: object, status: int = 200, fields: Fields = ()) -> Response:
+    """`value` as JSON (RFC 8259, UTF-8). Raises ValueError for NaN, TypeError for what JSON cannot hold."""
+    return Response(_encode_json(value).encode(), status, _JSON + fields if fields else _JSON)
+
+
+def text_response(text: str, status: int = 200, fields: Fields = ()) -> Response:
+    """`text` as plain text in UTF-8."""
+    return Response(text.encode(), status, _TEXT + fields if fields else _TEXT)
+
+
+def html_response(text: str, status: int = 200, fields: Fields = ()) -> Response:
+    """`text` as HTML in UTF-8."""
+    return Response(text.encode(), status, _HTML + fields if fields else _HTML)
+
+
+def error_response(error: HTTPError, accept: bytes | None = None) -> Response:
+    """The answer for `error`: JSON where `accept` (the Accept field) prefers it, else one line of plain text."""
+    reason = REASONS.get(error.status, "Error")
+    if accept is not None and b"json" in accept.lower():
+        problem = {"status": error.status, "error": reason, "detail": error.detail}
+        return json_response(problem, error.status, error.fields)
+    line = f"{error.status} {reason}: {error.detail}" if error.detail else f"{error.status} {reason}"
+    return text_response(line + "\n", error.status, error.fields)

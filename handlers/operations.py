@@ -1,0 +1,67 @@
+"""Operations: what a handler awaits, and how whoever runs the handler carries them out.
+
+A handler is a coroutine. `await operation` hands the operation to its executor (the connection), which starts it,
+rests in a state, and resumes the coroutine with the result or the error. The connection's machine, not the coroutine,
+says what is waited for; the operation adds on whom.
+
+The laws of an operation:
+
+- it is awaited once, on the loop's thread;
+- `start` begins it and returns at once; it never calls `executor.finished` before it has returned;
+- its end is reported once, on the loop's thread, by `executor.finished(operation, result, error)`;
+- after `cancel` it reports nothing more, and what it held is given back;
+- it names what it waits for in `describe()`: one short phrase for an operator.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from typing import Any, Protocol
+
+from statemachines.contract import Loop
+
+
+class Executor(Protocol):
+    """Whoever runs a handler's coroutine. `loop` is there for an operation that has a descriptor of its own."""
+
+    @property
+    def loop(self) -> Loop: ...
+
+    def finished(self, operation: "Operation", result: object = None, error: BaseException | None = None) -> None:
+        """Resume the handler with `result`, or by raising `error`. A finished or cancelled operation is ignored."""
+
+
+class Operation(ABC):
+    """Something that takes time. Subclasses say how it is begun, given up and described."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator["Operation", Any, Any]:
+        return (yield self)
+
+    @abstractmethod
+    def start(self, executor: Executor) -> None:
+        """Begin; return at once."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Give up: the client left or the deadline passed."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What is waited for, for an operator: `thread`, `postgres#3 AWAITING_RESULT <- fd 19 readable`."""
+
+
+class NextPiece:
+    """The next piece of the request's body, or b"" at its end.
+
+    No operation: the executor carries it out itself, since the body comes from its own socket and waiting for it is a
+    state of its own (READING_BODY), not a backend.
+    """
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator["NextPiece", bytes, bytes]:
+        return (yield self)
+
+
+NEXT_PIECE = NextPiece()

@@ -1,0 +1,69 @@
+"""The limits and deadlines: one dataclass, from which the command line's options are made.
+
+A deadline's default and reason stand in its machine's table; a limit's stand here. Sizes are bytes, times are seconds.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from statemachines import connection, listener, process
+from statemachines.contract import Deadline
+
+
+def _limit(default: int, unit: str, why: str) -> Any:
+    return field(default=default, metadata={"unit": unit, "help": why})
+
+
+def _deadline(deadline: Deadline) -> Any:
+    return field(default=deadline.seconds, metadata={"unit": "seconds", "help": deadline.why})
+
+
+def _rate(deadline: Deadline) -> Any:
+    return field(default=deadline.min_rate, metadata={"unit": "bytes/s", "help": deadline.rate_why})
+
+
+def _grace(deadline: Deadline) -> Any:
+    return field(default=deadline.grace, metadata={"unit": "seconds", "help": deadline.grace_why})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound the server keeps. `metadata` of each field has its `unit` and a `help` line with the reason."""
+
+    keep_alive_timeout: float = _deadline(connection.KEEP_ALIVE)
+    head_timeout: float = _deadline(connection.HEAD)
+    body_timeout: float = _deadline(connection.BODY)
+    body_min_rate: int = _rate(connection.BODY)
+    body_grace: float = _grace(connection.BODY)
+    backend_timeout: float = _deadline(connection.BACKEND)
+    send_timeout: float = _deadline(connection.SEND)
+    send_min_rate: int = _rate(connection.SEND)
+    send_grace: float = _grace(connection.SEND)
+    linger_timeout: float = _deadline(connection.LINGER)
+    pause_timeout: float = _deadline(listener.PAUSE)
+    drain_timeout: float = _deadline(process.DRAIN)
+
+    max_requests: int = _limit(
+        1000, "requests", "on one connection, then it is closed; frees what long-lived clients pin"
+    )
+    max_request_line: int = _limit(8190, "bytes", "in a request line, else 414; what most servers take")
+    max_field_line: int = _limit(8190, "bytes", "in one field line, else 431; what most servers take")
+    max_fields: int = _limit(100, "fields", "in one head or trailer section, else 431")
+    max_head: int = _limit(32 * 1024, "bytes", "in a whole head, else 431; several large cookies still fit")
+    max_chunk_line: int = _limit(256, "bytes", "in a chunk-size line with its extensions, else 400")
+    max_chunk_overhead: int = _limit(
+        16 * 1024, "bytes", "of chunk framing more than the body itself has, else 400; stops one-byte chunks"
+    )
+    max_body: int = _limit(1024 * 1024, "bytes", "in a request body, else 413; a route may set its own")
+    max_output: int = _limit(64 * 1024, "bytes", "of output not yet taken by the socket; beyond it the producer waits")
+    max_linger: int = _limit(256 * 1024, "bytes", "discarded after our last answer before we close")
+    max_ranges: int = _limit(16, "ranges", "in one request for a file; beyond it the whole file is sent")
+    max_accepts: int = _limit(64, "connections", "accepted in one go, so that those already here get their turn")
+    max_connections: int = _limit(
+        0,
+        "connections",
+        "open at a time; 0 means the descriptor limit less a reserve; beyond it clients wait, then get 503",
+    )
+
+
+OPTIONS = fields(Limits)

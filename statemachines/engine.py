@@ -1,0 +1,336 @@
+"""The engine: rows -> one shared `transitions.Machine` -> compiled edges; `fire` runs to completion.
+
+`transitions` is the definition: whatever is made for that library works on `Engine.definition`. One is built for each
+table, without a model: a Machine for each connection would cost 38 KiB. A connection is that definition's model, a
+slotted object (`Machine`) that knows the node it stands on.
+
+The library's own dispatch takes many microseconds a trigger, so the definition is compiled once into nodes and edges,
+and `fire` walks those. What the compiler does not know of the library it refuses by name, so that a compiled machine
+can never mean something else than its definition. `Dispatch.TRANSITIONS` runs every trigger through the library
+instead; a property test shows that both do the same.
+
+The one door: `Engine.enter` and the same few lines written out in `Engine.fire` are the only places that move a
+machine. History, dwell times and counts are kept there, so they cannot disagree with the state.
+"""
+
+import enum
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import transitions
+
+from statemachines.contract import Deadline, Name, Row, Spec, Table
+
+Action = Callable[[Any], Name | None]
+Guard = Callable[[Any], bool]
+
+HISTORY = 32
+"""Edges a machine remembers. Seven exchanges of the usual kind, or the whole of an odd one; 3 KiB when full."""
+
+BUCKETS = 64
+"""Dwell buckets: bucket b counts stays of less than 2**b microseconds, and not less than 2**(b-1)."""
+
+
+class Dispatch(enum.StrEnum):
+    """Who walks the table: our compiled edges, or the library itself."""
+
+    COMPILED = "compiled"
+    TRANSITIONS = "transitions"
+
+
+class TableError(Exception):
+    """A table or a definition that the engine does not run; the message says what is wrong with it."""
+
+
+class UnexpectedTrigger(Exception):
+    """A trigger for which the machine's state has no row. The state is left alone."""
+
+    def __init__(self, machine: str, state: Name, trigger: Name) -> None:
+        super().__init__(f"{machine}: nothing is to be done on {trigger} in {state}")
+        self.machine = machine
+        self.state = state
+        self.trigger = trigger
+
+
+class Node:
+    """A compiled state: its spec, where it leads, and how long machines have stayed in it."""
+
+    __slots__ = (
+        "deadline",
+        "dwell",
+        "edges",
+        "final",
+        "index",
+        "mask",
+        "patience",
+        "spec",
+        "state",
+        "when_ready",
+    )
+
+    def __init__(self, spec: Spec, index: int, model: type, limits: Mapping[str, float]) -> None:
+        self.spec = spec
+        self.state = spec.state
+        self.index = index
+        self.mask = int(spec.waits_for)
+        self.final = spec.final
+        self.edges: dict[Name, Edge] = {}
+        self.dwell = [0] * BUCKETS
+        self.when_ready: Callable[[Any, int], Name | None] | None = _method(model, spec.when_ready)
+        self.deadline = spec.deadline if isinstance(spec.deadline, Deadline) else None
+        if self.deadline is None:
+            self.patience = float("inf")
+        elif self.deadline.min_rate:
+            self.patience = 0.0  # every sweep asks the machine itself whether bytes move fast enough
+        else:
+            self.patience = limits.get(self.deadline.option, self.deadline.seconds)
+
+
+class Edge:
+    """A compiled row. `otherwise` is the row below it, to be tried when the guard says no; `count` its passages."""
+
+    __slots__ = ("action", "count", "dest", "guard", "otherwise", "row", "source", "trigger")
+
+    def __init__(self, row: Row, source: Node, dest: Node, guard: Guard | None, action: Action | None) -> None:
+        self.row = row
+        self.trigger = row.trigger
+        self.source = source
+        self.dest = dest
+        self.guard = guard
+        self.action = action
+        self.otherwise: Edge = self
+        self.count = 0
+
+    def __repr__(self) -> str:
+        return f"{self.source.state} --{self.trigger}--> {self.dest.state}"
+
+
+class Machine:
+    """A machine that runs: the model of its table's definition. Shells derive from it and add their actions.
+
+    `since` is when it entered its state; `spent` the seconds it stayed in each state (by `Node.index`) since the list
+    was last renewed; `history` its last edges with the time of each.
+    """
+
+    __slots__ = ("descriptor", "engine", "history", "node", "registered", "since", "spent")
+
+    def __init__(self, engine: "Engine", descriptor: int) -> None:
+        self.engine = engine
+        self.descriptor = descriptor
+        self.registered = 0
+        """The interest that the poller has been told of; kept by the loop."""
+        self.history: deque[tuple[float, Edge]] = deque(maxlen=HISTORY)
+        self.since = engine.clock()
+        self.spent = [0.0] * len(engine.nodes)
+        self.node = engine.initial
+
+    @property
+    def state(self) -> Name:
+        """Where it stands. Only the engine moves it."""
+        return self.node.state
+
+    def accepts(self, trigger: Name) -> bool:
+        """Whether there is a row for `trigger` in this state."""
+        return trigger in self.node.edges
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the state's deadline has passed. Paced states are overridden by the model that moves the bytes."""
+        return now - self.since >= self.node.patience
+
+    def ended(self) -> None:
+        """Called once by the loop when the machine has reached its final state: give back what it holds."""
+
+    def __repr__(self) -> str:
+        return f"<{self.engine.table.name} fd {self.descriptor} {self.node.state}>"
+
+
+class Engine:
+    """One table, compiled for one class of models and one clock.
+
+    `limits` maps a deadline's option to seconds; what is missing has the table's default. Raises TableError when the
+    table is not sound, or when `model` lacks a method that it names.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        model: type,
+        clock: Callable[[], float],
+        limits: Mapping[str, float] | None = None,
+        dispatch: Dispatch = Dispatch.COMPILED,
+    ) -> None:
+        self.table = table
+        self.clock = clock
+        self.definition = define(table)
+        self.nodes = [Node(spec, index, model, limits or {}) for index, spec in enumerate(table.specs)]
+        self.edges = _compile(self.definition, table, self.nodes, model)
+        self.initial = next(node for node in self.nodes if node.state is table.initial)
+        if dispatch is Dispatch.TRANSITIONS:
+            self._passages = dict(zip(_transitions_of(self.definition, table), self.edges, strict=True))
+            self.definition.engine = self
+            self.fire = self._fire_by_library  # type: ignore[method-assign]
+
+    def fire(self, machine: Machine, trigger: Name | None) -> None:
+        """Run `machine` from `trigger` until an action hands back None. Raises UnexpectedTrigger, or what an action
+        raises (the state is then the one the row led to)."""
+        clock = self.clock
+        while trigger is not None:
+            node = machine.node
+            edge = node.edges.get(trigger)
+            if edge is None:
+                raise UnexpectedTrigger(self.table.name, node.state, trigger)
+            while edge.guard is not None and not edge.guard(machine):
+                edge = edge.otherwise
+            now = clock()
+            stay = now - machine.since
+            node.dwell[int(stay * 1e6).bit_length()] += 1
+            machine.spent[node.index] += stay
+            machine.since = now
+            machine.history.append((now, edge))
+            edge.count += 1
+            machine.node = edge.dest
+            trigger = edge.action(machine) if edge.action is not None else None
+
+    def enter(self, machine: Machine, edge: Edge) -> None:
+        """The one door, for the library's dispatch; `fire` has it written out, a call costs a quarter of a passage."""
+        now = self.clock()
+        stay = now - machine.since
+        edge.source.dwell[int(stay * 1e6).bit_length()] += 1
+        machine.spent[edge.source.index] += stay
+        machine.since = now
+        machine.history.append((now, edge))
+        edge.count += 1
+        machine.node = edge.dest
+
+    def _fire_by_library(self, machine: Machine, trigger: Name | None) -> None:
+        """`fire`, with the library's own dispatch choosing the row and calling guard and action."""
+        while trigger is not None:
+            if not machine.accepts(trigger):
+                raise UnexpectedTrigger(self.table.name, machine.node.state, trigger)
+            self.definition.handed_back = None
+            self.definition.events[trigger].trigger(machine)
+            trigger = self.definition.handed_back
+
+    def passage(self, transition: transitions.Transition) -> Edge:
+        """The edge that was compiled from `transition`."""
+        return self._passages[transition]
+
+
+class Passage(transitions.Transition):
+    """The library's transition; its change of state goes through the engine's door."""
+
+    def _change_state(self, event_data: transitions.EventData) -> None:
+        definition, machine = event_data.machine, event_data.model
+        assert isinstance(definition, Definition)
+        assert isinstance(machine, Machine)
+        assert definition.engine is not None, "a definition without an engine is only for drawing"
+        definition.engine.enter(machine, definition.engine.passage(self))
+
+
+class Definition(transitions.Machine):
+    """A table as the library's own machine, without a model. An action's result is kept: it is the next trigger."""
+
+    transition_cls = Passage
+    engine: Engine | None = None
+    handed_back: Name | None = None
+
+    def callback(self, func: Any, event_data: transitions.EventData) -> None:
+        """Call an action, as the library does, and keep what it hands back."""
+        action = cast("Callable[[], Name | None]", self.resolve_callable(func, event_data))
+        self.handed_back = action()
+
+
+def define(table: Table) -> Definition:
+    """The shared `transitions.Machine` of `table`."""
+    definition = Definition(
+        model=None,
+        states=[{"name": spec.state, "final": spec.final} for spec in table.specs],
+        initial=table.initial,
+        auto_transitions=False,
+        queued=False,
+        name=table.name,
+    )
+    for row in table.rows:
+        definition.add_transition(
+            row.trigger.name, row.source, row.dest, conditions=row.guard or None, after=row.action or None
+        )
+    return definition
+
+
+def _transitions_of(definition: transitions.Machine, table: Table) -> list[transitions.Transition]:
+    """The definition's transitions in the order of the table's rows. The library keeps those of one source and trigger
+    in the order in which they were added."""
+    groups = {
+        (state, trigger): iter(found)
+        for trigger, event in definition.events.items()
+        for state, found in event.transitions.items()
+    }
+    return [next(groups[row.source.name, row.trigger.name]) for row in table.rows]
+
+
+def _compile(definition: transitions.Machine, table: Table, nodes: list[Node], model: type) -> list[Edge]:
+    """Nodes linked by edges, made from the definition; in the order of the table's rows."""
+    _refuse_unknown(definition)
+    by_name = {node.state.name: node for node in nodes}
+    edges: list[Edge] = []
+    for row, transition in zip(table.rows, _transitions_of(definition, table), strict=True):
+        _refuse_unknown_in(transition)
+        source, dest = by_name[str(transition.source)], by_name[str(transition.dest)]
+        guards = [condition.func for condition in transition.conditions]
+        edge = Edge(row, source, dest, _method(model, *guards), _method(model, *transition.after))
+        above = source.edges.setdefault(row.trigger, edge)
+        if above is not edge:
+            while above.otherwise is not above:
+                above = above.otherwise
+            above.otherwise = edge
+        edges.append(edge)
+    for edge in edges:
+        if (edge.guard is None) != (edge.otherwise is edge):
+            raise TableError(f"{table.name}: {edge!r}: guarded rows stand above exactly one unguarded default")
+    return edges
+
+
+def _method(model: type, *names: Any) -> Callable[..., Any] | None:
+    """The model's method of that name; None where no name is given."""
+    names = tuple(name for name in names if name)
+    if not names:
+        return None
+    found = getattr(model, names[0], None)
+    if found is None:
+        raise TableError(f"{model.__name__} has no method {names[0]}, which its table names")
+    return found  # type: ignore[no-any-return]
+
+
+_MACHINE_CALLBACKS = (
+    "prepare_event",
+    "before_state_change",
+    "after_state_change",
+    "finalize_event",
+    "on_exception",
+    "on_final",
+)
+
+
+def _refuse_unknown(definition: transitions.Machine) -> None:
+    refused = [name for name in _MACHINE_CALLBACKS if getattr(definition, name, None)]
+    refused += [name for name in ("send_event", "ignore_invalid_triggers") if getattr(definition, name, None)]
+    refused += ["queued"] if definition.has_queue else []
+    refused += [
+        f"{callbacks} of {state.name}"
+        for state in definition.states.values()
+        for callbacks in ("on_enter", "on_exit")
+        if getattr(state, callbacks)
+    ]
+    if refused:
+        raise TableError(f"{definition.name}: the compiler does not support {', '.join(refused)}")
+
+
+def _refuse_unknown_in(transition: transitions.Transition) -> None:
+    refused = [name for name in ("prepare", "before") if getattr(transition, name)]
+    refused += ["more than one condition"] if len(transition.conditions) > 1 else []
+    refused += ["unless"] if any(not condition.target for condition in transition.conditions) else []
+    refused += ["more than one action"] if len(transition.after) > 1 else []
+    refused += ["internal transitions"] if transition.dest is None else []
+    if refused:
+        raise TableError(f"{transition!r}: the compiler does not support {', '.join(refused)}")

@@ -1,0 +1,5 @@
+"""Every machine there is, by name, in the order in which they are best explained."""
+
+from statemachines import connection, listener, process, wakeup
+
+TABLES = {table.name: table for table in (connection.TABLE, listener.TABLE, process.TABLE, wakeup.TABLE)}
