@@ -9,8 +9,9 @@ Deliberately not here: cookies, forms, sessions, content negotiation beyond erro
 
 import json
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from http import HTTPStatus
+from typing import Any
 
 from handlers.errors import HTTPError
 from handlers.operations import NEXT_PIECE
@@ -32,11 +33,13 @@ class Request:
     `target` is the request-target as received; `path` and `query` are its two halves, still percent-encoded
     (`query` is without its `?`). `authority` is the host, and port if any, that the client asked for: of an
     absolute-form target, else of Host (RFC 9112 section 3.3); empty in an HTTP/1.0 request without either.
+    `base` is what a router's mounts have taken off the front of the path, for whoever has to write a Location.
     `content_length` is None where the body is chunked; 0 where there is none.
     """
 
     __slots__ = (
         "authority",
+        "base",
         "body_ended",
         "body_limit",
         "chunked",
@@ -78,6 +81,7 @@ class Request:
         self.body_limit = body_limit
         self.peer = peer
         self.body_ended = content_length == 0
+        self.base = ""
         origin = target if target.startswith(("/", "*")) else _origin_form(target)
         self.path, _, self.query = origin.partition("?")
 
@@ -154,6 +158,11 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"
+
+
+Answer = Response | Coroutine[Any, Any, Response]
+Application = Callable[[Request], Answer]
+"""What the server runs: called with a request, it answers at once, or by a coroutine that awaits operations."""
 
 
 _JSON: Fields = ((b"content-type", b"application/json"),)

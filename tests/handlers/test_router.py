@@ -1,0 +1,381 @@
+"""Templates, methods, percent-decoding, mounts, and what is refused at registration."""
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from handlers.errors import HTTPError
+from handlers.messages import Answer, Request, Response, text_response
+from handlers.router import Router
+
+
+def request(method: str, target: str, content_length: int | None = 0, body_limit: int = 100) -> Request:
+    return Request(method, target, (), content_length=content_length, body_limit=body_limit)
+
+
+def answer(router: Router, method: str, target: str, content_length: int | None = 0) -> Response:
+    response = router(request(method, target, content_length))
+    assert isinstance(response, Response)
+    return response
+
+
+def refusal(router: Router, method: str, target: str, content_length: int | None = 0) -> HTTPError:
+    with pytest.raises(HTTPError) as caught:
+        router(request(method, target, content_length))
+    return caught.value
+
+
+def saying(text: str) -> Callable[..., Response]:
+    """A handler that answers `text` and the parameters it was given."""
+
+    def handler(request: Request, **parameters: Any) -> Response:
+        return text_response(text + "".join(f" {name}={value!r}" for name, value in parameters.items()))
+
+    return handler
+
+
+def table(*routes: str) -> Router:
+    """A router whose handlers answer their own route: `GET /emails/{id:int}`."""
+    router = Router()
+    for route in routes:
+        method, path = route.split(" ")
+        router.route(path, [method])(saying(route))
+    return router
+
+
+ROUTES = (
+    "GET /",
+    "GET /emails",
+    "POST /emails",
+    "GET /emails/new",
+    "GET /emails/{id:int}",
+    "DELETE /emails/{id:int}",
+    "GET /emails/{name}",
+    "PUT /emails/{name}/parts/{part:uuid}",
+    "GET /tree/{rest:path}",
+    "GET /straße",
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        ("GET", "/", "GET /"),
+        ("GET", "/emails", "GET /emails"),
+        ("GET", "/emails?limit=3", "GET /emails"),
+        ("GET", "http://a.example/emails?x", "GET /emails"),
+        ("POST", "/emails", "POST /emails"),
+        ("HEAD", "/emails", "GET /emails"),
+        ("GET", "/%65mails", "GET /emails"),
+        ("GET", "/emails/new", "GET /emails/new"),
+        ("GET", "/emails/7", "GET /emails/{id:int} id=7"),
+        ("HEAD", "/emails/7", "GET /emails/{id:int} id=7"),
+        ("DELETE", "/emails/7", "DELETE /emails/{id:int} id=7"),
+        ("GET", "/emails/%37", "GET /emails/{id:int} id=7"),
+        ("GET", "/emails/0", "GET /emails/{id:int} id=0"),
+        ("GET", "/emails/9223372036854775807", "GET /emails/{id:int} id=9223372036854775807"),
+        ("GET", "/emails/9223372036854775808", "GET /emails/{name} name='9223372036854775808'"),
+        ("GET", "/emails/07", "GET /emails/{name} name='07'"),
+        ("GET", "/emails/-7", "GET /emails/{name} name='-7'"),
+        ("GET", "/emails/+7", "GET /emails/{name} name='+7'"),
+        ("GET", "/emails/1_0", "GET /emails/{name} name='1_0'"),
+        ("GET", "/emails/%D9%A7", "GET /emails/{name} name='\u0667'"),  # a digit, but not an ASCII one
+        ("GET", "/emails/a%2Fb", "GET /emails/{name} name='a/b'"),
+        ("GET", "/emails/a%252Fb", "GET /emails/{name} name='a%2Fb'"),
+        ("GET", "/emails/a+b", "GET /emails/{name} name='a+b'"),
+        ("GET", "/stra%C3%9Fe", "GET /straße"),
+        ("GET", "/tree/", "GET /tree/{rest:path} rest=''"),
+        ("GET", "/tree/a", "GET /tree/{rest:path} rest='a'"),
+        ("GET", "/tree/a//b/", "GET /tree/{rest:path} rest='a//b/'"),
+    ],
+)
+def test_a_path_reaches_its_handler(method: str, target: str, expected: str) -> None:
+    assert answer(table(*ROUTES), method, target).body == expected.encode()
+
+
+def test_a_uuid_parameter_is_a_uuid() -> None:
+    text = "0189f7ea-ae2c-7b6d-8b1a-0123456789ab"
+    body = answer(table(*ROUTES), "PUT", f"/emails/x/parts/{text}").body
+    assert body == f"PUT /emails/{{name}}/parts/{{part:uuid}} name='x' part={uuid.UUID(text)!r}".encode()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/nothing",
+        "/emails/",
+        "//emails",
+        "/emails%2F",
+        "/emails%2Fnew",
+        "/emails/7/",
+        "/tree",
+        "/tree/a%2Fb",
+        "/emails/x/parts/0189f7eaae2c7b6d8b1a0123456789ab",
+        "/emails/x/parts/{0189f7ea-ae2c-7b6d-8b1a-0123456789ab}",
+        "/EMAILS",
+        "/emails/../emails",
+    ],
+)
+def test_a_path_without_a_template_is_404(target: str) -> None:
+    error = refusal(table(*ROUTES), "GET", target)
+    assert (error.status, error.detail, error.fields) == (404, "There is nothing at this path.", ())
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "allow"),
+    [
+        ("DELETE", "/", b"GET, HEAD, OPTIONS"),
+        ("DELETE", "/emails", b"GET, HEAD, OPTIONS, POST"),
+        ("POST", "/emails/7", b"DELETE, GET, HEAD, OPTIONS"),
+        ("POST", "/emails/seven", b"GET, HEAD, OPTIONS"),
+        ("POST", "/tree/x", b"GET, HEAD, OPTIONS"),
+    ],
+)
+def test_a_known_method_of_another_route_is_405_with_allow(method: str, target: str, allow: bytes) -> None:
+    error = refusal(table(*ROUTES), method, target)
+    assert (error.status, error.detail) == (405, f"This resource does not take {method}.")
+    assert error.fields == ((b"allow", allow),)
+
+
+def test_allow_is_the_union_of_every_template_that_matches() -> None:
+    router = table("GET /a/{x}", "PUT /a/{y:int}", "POST /a/7", "PATCH /b")
+    assert refusal(router, "PATCH", "/a/7").fields == ((b"allow", b"GET, HEAD, OPTIONS, POST, PUT"),)
+    assert answer(router, "PUT", "/a/7").body == b"PUT /a/{y:int} y=7"
+    assert answer(router, "GET", "/a/7").body == b"GET /a/{x} x='7'"
+
+
+@pytest.mark.parametrize("target", ["/", "/nothing"])
+@pytest.mark.parametrize("method", ["PATCH", "BREW", "get", "TRACE"])
+def test_a_method_that_no_route_knows_is_501(method: str, target: str) -> None:
+    error = refusal(table(*ROUTES), method, target)
+    assert (error.status, error.detail) == (501, f"No resource here knows the method {method}.")
+
+
+@pytest.mark.parametrize(
+    ("target", "allow"),
+    [
+        ("/emails", b"GET, HEAD, OPTIONS, POST"),
+        ("/emails/7", b"DELETE, GET, HEAD, OPTIONS"),
+        ("/%65mails", b"GET, HEAD, OPTIONS, POST"),
+        ("*", b"DELETE, GET, HEAD, OPTIONS, POST, PUT"),
+    ],
+)
+def test_options_is_answered_with_allow(target: str, allow: bytes) -> None:
+    response = answer(table(*ROUTES), "OPTIONS", target)
+    assert (response.status, response.body, response.fields) == (204, b"", ((b"allow", allow),))
+
+
+def test_options_of_nothing_is_404() -> None:
+    assert refusal(table(*ROUTES), "OPTIONS", "/nothing").status == 404
+
+
+def test_a_routes_own_head_and_options_win() -> None:
+    for order in (("GET", "HEAD", "OPTIONS"), ("OPTIONS", "HEAD", "GET")):
+        router = table(*(f"{method} /x" for method in order))
+        for method in order:
+            assert answer(router, method, "/x").body == f"{method} /x".encode()
+
+
+@pytest.mark.parametrize(
+    ("target", "detail"),
+    [
+        ("/emails/%", "The path has a % that is not followed by two hexadecimal digits."),
+        ("/emails/%4", "The path has a % that is not followed by two hexadecimal digits."),
+        ("/emails/%zz", "The path has a % that is not followed by two hexadecimal digits."),
+        ("/emails/a%00", "The path's name is not UTF-8 text without control characters."),
+        ("/emails/a%0D%0Ab", "The path's name is not UTF-8 text without control characters."),
+        ("/emails/%7F", "The path's name is not UTF-8 text without control characters."),
+        ("/emails/%ff", "The path's name is not UTF-8 text without control characters."),
+        ("/emails/%ED%A0%80", "The path's name is not UTF-8 text without control characters."),
+        ("/emails/%C0%AF", "The path's name is not UTF-8 text without control characters."),
+        ("/tree/a/%ff", "The path's rest is not UTF-8 text without control characters."),
+    ],
+)
+def test_a_path_that_is_not_text_is_400(target: str, detail: str) -> None:
+    error = refusal(table(*ROUTES), "GET", target)
+    assert (error.status, error.detail) == (400, detail)
+
+
+def test_an_async_handler_hands_back_its_coroutine() -> None:
+    router = Router()
+
+    @router.get("/x/{name}")
+    async def show(request: Request, name: str) -> Response:
+        return text_response(name)
+
+    coroutine = router(request("GET", "/x/y"))
+    assert not isinstance(coroutine, Response)
+    with pytest.raises(StopIteration) as stopped:
+        coroutine.send(None)
+    assert stopped.value.value.body == b"y"
+
+
+@pytest.mark.parametrize("path", ["/up", "/up/{name}"])
+@pytest.mark.parametrize("max_body", [None, 10, 1000])
+def test_a_body_as_long_as_the_limit_passes_and_one_byte_more_is_413(path: str, max_body: int | None) -> None:
+    router = Router()
+    seen: list[int] = []
+
+    @router.post(path, max_body=max_body)
+    def take(request: Request, name: str = "") -> Response:
+        seen.append(request.body_limit)
+        return Response()
+
+    limit = 100 if max_body is None else max_body
+    target = path.replace("{name}", "x")
+    for content_length in (0, limit, None):
+        router(request("POST", target, content_length))
+    assert seen[1:] == [limit, limit]
+    error = refusal(router, "POST", target, limit + 1)
+    assert (error.status, error.detail) == (413, f"The body may have at most {limit} bytes here.")
+    assert len(seen) == 3
+
+
+class TestMounts:
+    @pytest.fixture
+    def router(self) -> Router:
+        router = table("GET /", "GET /files/readme", "POST /emails")
+        for prefix in ("/files/", "/files/deep", "/a b"):
+            router.mount(prefix, self.application(prefix))
+        return router
+
+    @staticmethod
+    def application(prefix: str) -> Callable[[Request], Answer]:
+        def show(request: Request) -> Response:
+            return text_response(f"{prefix}: {request.method} {request.base} {request.path} {request.query}")
+
+        return show
+
+    @pytest.mark.parametrize(
+        ("method", "target", "expected"),
+        [
+            ("GET", "/files/", "/files/: GET /files / "),
+            ("GET", "/files/a/b?c", "/files/: GET /files /a/b c"),
+            ("BREW", "/files/a", "/files/: BREW /files /a "),
+            ("GET", "/%66iles/a%2Fb", "/files/: GET /files /a%2Fb "),
+            ("GET", "/files/%ff", "/files/: GET /files /%ff "),
+            ("GET", "/files//x", "/files/: GET /files //x "),
+            ("GET", "/files/readme", "GET /files/readme"),
+            ("GET", "/files/deep/x", "/files/deep: GET /files/deep /x "),
+            ("GET", "/files/deeper", "/files/: GET /files /deeper "),
+            ("GET", "/a%20b/c", "/a b: GET /a%20b /c "),
+        ],
+    )
+    def test_it_sees_the_path_beneath_its_prefix(self, router: Router, method: str, target: str, expected: str) -> None:
+        assert answer(router, method, target).body == expected.encode()
+
+    @pytest.mark.parametrize(
+        ("method", "target", "status", "location"),
+        [
+            ("GET", "/files?x=1", 301, b"/files/?x=1"),
+            ("HEAD", "/files/deep", 301, b"/files/deep/"),
+            ("POST", "/a%20b", 308, b"/a%20b/"),
+        ],
+    )
+    def test_the_prefix_without_its_slash_is_redirected(
+        self, router: Router, method: str, target: str, status: int, location: bytes
+    ) -> None:
+        response = answer(router, method, target)
+        assert (response.status, response.fields) == (status, ((b"location", location),))
+
+    def test_a_route_of_the_router_is_not_hidden_by_a_mount(self, router: Router) -> None:
+        assert refusal(router, "POST", "/files/readme").fields == ((b"allow", b"GET, HEAD, OPTIONS"),)
+
+    def test_a_router_mounted_in_a_router_brings_its_methods(self) -> None:
+        outer, middle = table("GET /"), Router()
+        middle.mount("/two", table("PUT /x"))
+        outer.mount("/one", middle)
+        assert answer(outer, "PUT", "/one/two/x").body == b"PUT /x"
+        assert answer(outer, "GET", "/one/two").fields == ((b"location", b"/one/two/"),)
+        assert refusal(outer, "PUT", "/").status == 405
+        assert refusal(outer, "PUT", "/one/none").status == 404
+
+    def test_the_root_can_be_mounted_beneath_all_routes(self) -> None:
+        router = table("GET /here")
+        router.mount("/", self.application("/"))
+        assert answer(router, "GET", "/here").body == b"GET /here"
+        assert answer(router, "GET", "/a/b").body == b"/: GET  /a/b "
+
+    @pytest.mark.parametrize(
+        ("prefix", "message"),
+        [
+            ("/files", "mount '/files' is there already"),
+            ("/x/{y}", "mount '/x/{y}': a prefix has no parameters"),
+            ("x/", "route 'x' does not begin with a slash"),
+        ],
+    )
+    def test_a_wrong_prefix_is_refused(self, router: Router, prefix: str, message: str) -> None:
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            router.mount(prefix, self.application(""))
+
+
+@pytest.mark.parametrize(
+    ("path", "methods", "message"),
+    [
+        ("emails", ["GET"], "route 'emails' does not begin with a slash"),
+        ("", ["GET"], "route '' does not begin with a slash"),
+        ("/a%20b", ["GET"], "route '/a%20b': a template is a decoded path, without % ? # and control characters"),
+        ("/a?b", ["GET"], "route '/a?b': a template is a decoded path, without % ? # and control characters"),
+        ("/a\n", ["GET"], r"route '/a\n': a template is a decoded path, without % ? # and control characters"),
+        ("/x{y}", ["GET"], "route '/x{y}': 'x{y}' is no parameter; one is a whole segment, {name:kind}"),
+        ("/{y", ["GET"], "route '/{y': '{y' is no parameter; one is a whole segment, {name:kind}"),
+        ("/{1}", ["GET"], "route '/{1}': '{1}' is no parameter; one is a whole segment, {name:kind}"),
+        ("/{y:float}", ["GET"], "route '/{y:float}': unknown converter 'float'; there are str, int, uuid, path"),
+        ("/{y}/{y}", ["GET"], "route '/{y}/{y}' has the parameter 'y' twice"),
+        ("/{y:path}/z", ["GET"], "route '/{y:path}/z': a path parameter takes all the rest, so it comes last"),
+        ("/there", ["GET"], "route GET /there is there already"),
+        ("/there/{n:int}", ["GET"], "route GET /there/{n:int} is there already"),
+        (
+            "/there/{m:int}",
+            ["PUT"],
+            "route '/there/{m:int}' names its parameters unlike an earlier route that matches the same paths",
+        ),
+        ("/x", [], "route '/x' has no method"),
+        ("/x", ["get"], "route '/x': 'get' is no method; methods are upper-case tokens"),
+        ("/x", ["GE T"], "route '/x': 'GE T' is no method; methods are upper-case tokens"),
+    ],
+)
+def test_a_wrong_route_is_refused_when_it_is_registered(path: str, methods: list[str], message: str) -> None:
+    router = table("GET /there", "GET /there/{n:int}")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        router.route(path, methods)(saying(""))
+
+
+def test_a_negative_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_body is -1"):
+        Router().post("/x", max_body=-1)
+
+
+def test_a_function_that_cannot_take_the_parameters_is_refused() -> None:
+    def plain(request: Request) -> Response:
+        return Response()
+
+    def two(request: Request, number: int, other: str) -> Response:
+        return Response()
+
+    def none() -> Response:
+        return Response()
+
+    for path, handler, message in (
+        (
+            "/{number:int}",
+            plain,
+            "plain cannot be called with (request, number): got an unexpected keyword argument 'number'",
+        ),
+        ("/{number:int}", two, "two cannot be called with (request, number): missing a required argument: 'other'"),
+        ("/", none, "none cannot be called with (request): too many positional arguments"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            Router().get(path)(handler)
+        assert str(caught.value) == f"route {path!r}: {message}"
+
+
+def test_every_method_has_its_decorator_and_hands_the_function_back() -> None:
+    router = Router()
+    handler = saying("x")
+    for decorator in (router.get, router.post, router.put, router.patch, router.delete):
+        assert decorator("/x")(handler) is handler
+    assert answer(router, "OPTIONS", "/x").fields == ((b"allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),)
