@@ -1,0 +1,308 @@
+"""Proofs over tables: what the contract promises, shown from the data alone, without running a machine.
+
+Each check takes a table and names its offenders; no offender, no fault. `report` puts them on a page, which
+`python -m server check` prints, and the tests feed each check a table that it must refuse.
+
+What can not be proved from a table is said here rather than claimed:
+
+- A guard's answer is not in the table. So *after a row that ends the machine there is only the way to the end* is
+  proved for guards that say no: where a guard could lead back from the farewell, it is listed as relied upon, and its
+  model's test must show that it says no once the machine is ending.
+- What an action hands back is not in the table either. The engine refuses a trigger without a row, by name.
+- That guards, actions and `when_ready` are the model's methods needs the model: see `unlike_model`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from statemachines.contract import Deadline, Interest, Name, Row, Spec, Table, Unbounded
+
+MOST_STATES = 11
+"""More can not be taken in at a glance: it is a second machine."""
+
+Check = Callable[[Table], list[str]]
+
+
+def _finals(table: Table) -> list[Name]:
+    return [spec.state for spec in table.specs if spec.final]
+
+
+def _waiting(table: Table) -> list[Spec]:
+    return [spec for spec in table.specs if not spec.final]
+
+
+def _reach(start: Iterable[Name], rows: Iterable[Row]) -> set[Name]:
+    """The states that `rows` lead to from `start`, which is part of them."""
+    rows = tuple(rows)
+    reached, frontier = set(start), set(start)
+    while frontier:
+        frontier = {row.dest for row in rows if row.source in frontier} - reached
+        reached |= frontier
+    return reached
+
+
+def _reach_back(goal: Iterable[Name], rows: Iterable[Row]) -> set[Name]:
+    """The states from which `rows` lead to `goal`."""
+    return _reach(goal, [Row(row.dest, row.trigger, row.source) for row in rows])
+
+
+def _show(row: Row) -> str:
+    guard = f" [{row.guard}]" if row.guard else ""
+    return f"{row.source} {row.trigger}{guard} -> {row.dest}"
+
+
+def strangers(table: Table) -> list[str]:
+    """Names in specs, rows and departures that are not the table's own states and triggers.
+
+    By type: a name of another machine is equal to ours when it is spelled alike.
+    """
+    states = [table.initial, *(spec.state for spec in table.specs)]
+    states += [state for row in table.rows for state in (row.source, row.dest)]
+    triggers = [*(row.trigger for row in table.rows), *table.departures]
+    strange = {repr(state) for state in states if not isinstance(state, table.states)}
+    strange |= {repr(trigger) for trigger in triggers if not isinstance(trigger, table.triggers)}
+    return sorted(strange)
+
+
+def misspecified(table: Table) -> list[str]:
+    """States without exactly one spec, and specs that do not say what looks at the descriptor."""
+    specs = [spec.state for spec in table.specs]
+    wrong = [f"{state} has {specs.count(state)} specs" for state in table.states if specs.count(state) != 1]
+    wrong += [f"{spec.state} says nothing of what is true" for spec in table.specs if not spec.true_while]
+    wrong += [f"{spec.state} names nothing that looks" for spec in _waiting(table) if not spec.when_ready]
+    return wrong
+
+
+def too_many(table: Table) -> list[str]:
+    """The number of states, when it is too large."""
+    count = len(table.states)
+    return [f"{count} states"] if count > MOST_STATES else []
+
+
+def unreachable(table: Table) -> list[str]:
+    """States that no rows lead to from the initial one."""
+    reached = _reach({table.initial}, table.rows)
+    return [state for state in table.states if state not in reached]
+
+
+def unending(table: Table) -> list[str]:
+    """States that wait without a deadline and without a reason, or with one that is no time."""
+    wrong = []
+    for spec in _waiting(table):
+        limit = spec.deadline
+        if not limit.why:
+            wrong.append(f"{spec.state} does not say why")
+        if isinstance(limit, Deadline) and not (limit.seconds > 0 and limit.option):
+            wrong.append(f"{spec.state} has {limit.seconds:g} s by option {limit.option!r}")
+    return wrong
+
+
+def untimely(table: Table) -> list[str]:
+    """States with a deadline and no row for its passing, or the other way round."""
+    wrong = []
+    for spec in table.specs:
+        timed = isinstance(spec.deadline, Deadline)
+        heeded = any(row.source is spec.state and row.trigger == "DEADLINE_PASSED" for row in table.rows)
+        if timed and not heeded:
+            wrong.append(f"{spec.state} lets its deadline pass")
+        if heeded and not timed:
+            wrong.append(f"{spec.state} has no deadline that could pass")
+    return wrong
+
+
+def deaf(table: Table) -> list[str]:
+    """States in which nothing happens when the peer goes. There are none where there is no peer."""
+    if not table.departures:
+        return []
+    heeding = {row.source for row in table.rows if row.trigger in table.departures}
+    return [spec.state for spec in _waiting(table) if spec.state not in heeding]
+
+
+def trapped(table: Table) -> list[str]:
+    """States from which no rows lead to a final state."""
+    freed = _reach_back(_finals(table), table.rows)
+    return [spec.state for spec in table.specs if spec.state not in freed]
+
+
+def revived(table: Table) -> list[str]:
+    """Rows that leave a final state; a final state that still waits; no final state at all; an initial one."""
+    finals = _finals(table)
+    wrong = [_show(row) for row in table.rows if row.source in finals]
+    wrong += [f"{state} waits" for state in finals if _still_waits(table.spec(state))]
+    wrong += [] if finals else ["no state is final"]
+    wrong += [f"{table.initial} is the beginning and the end"] if table.initial in finals else []
+    return wrong
+
+
+def _still_waits(spec: Spec) -> bool:
+    idle = spec.waits_for is Interest.NOTHING and isinstance(spec.deadline, Unbounded)
+    return not idle or bool(spec.when_ready)
+
+
+def undecided(table: Table) -> list[str]:
+    """Rows of one state and trigger that are not: guarded rows, each with its own guard, directly above one default."""
+    wrong, seen = [], set()
+    for pair, group in groupby(table.rows, key=lambda row: (row.source, row.trigger)):
+        rows = list(group)
+        guards = [row.guard for row in rows]
+        if pair in seen or guards.count("") != 1 or guards[-1] or len(set(guards)) != len(guards):
+            wrong.append(f"{pair[0]} {pair[1]}")
+        seen.add(pair)
+    return wrong
+
+
+def scattered(table: Table) -> list[str]:
+    """States whose rows do not all stand together."""
+    together = [source for source, _ in groupby(row.source for row in table.rows)]
+    return sorted({source for source in together if together.count(source) > 1})
+
+
+def unused(table: Table) -> list[str]:
+    """Triggers that no row heeds."""
+    used = {row.trigger for row in table.rows}
+    return [trigger for trigger in table.triggers if trigger not in used]
+
+
+def unexplained(table: Table) -> list[str]:
+    """Rows into a final state that can be passed before any row has said who ended the machine."""
+    finals = _finals(table)
+    innocent = _reach({table.initial}, [row for row in table.rows if row.ends is None])
+    return [_show(row) for row in table.rows if row.dest in finals and row.ends is None and row.source in innocent]
+
+
+def _farewell(table: Table) -> tuple[set[Name], list[Row]]:
+    """Where a machine can be that is ending, when no guard leads it back, and the rows that it then takes."""
+    taken = [row for row in table.rows if row.ends or not row.guard]
+    ending = _reach({row.dest for row in table.rows if row.ends}, taken)
+    return ending, [row for row in taken if row.source in ending]
+
+
+def undead(table: Table) -> list[str]:
+    """Rows by which a machine that is ending goes on though every guard says no, or goes round for ever."""
+    _, rows = _farewell(table)
+    return [_show(row) for row in rows if not row.ends or row.source in _reach({row.dest}, rows)]
+
+
+def relied_upon(table: Table) -> list[str]:
+    """The guarded rows that must be refused by their guard once the machine is ending: its model's duty to test."""
+    ending, _ = _farewell(table)
+    return [_show(row) for row in table.rows if row.source in ending and row.guard and not row.ends]
+
+
+CHECKS: dict[str, Check] = {
+    "every name is one of the table's own": strangers,
+    "every state has one spec": misspecified,
+    f"there are at most {MOST_STATES} states": too_many,
+    "every state can be reached": unreachable,
+    "every wait has a deadline, or a reason to have none": unending,
+    "a deadline's passing is a row exactly where there is a deadline": untimely,
+    "every wait has a way out when the peer goes": deaf,
+    "every state leads to a final one": trapped,
+    "a final state is the end": revived,
+    "guarded rows stand directly above their default": undecided,
+    "rows are grouped by their source": scattered,
+    "every trigger is used": unused,
+    "every end has a cause": unexplained,
+    "after a row that ends there is only the way to the end": undead,
+}
+
+
+def methods(table: Table) -> set[str]:
+    """The methods that a table names: guards, actions, and what looks at the descriptor."""
+    named = {name for row in table.rows for name in (row.guard, row.action)}
+    return (named | {spec.when_ready for spec in table.specs}) - {""}
+
+
+def unlike_model(table: Table, model: type) -> list[str]:
+    """Methods that the table names and `model`, its Protocol, has not, or the other way round."""
+    offered = {name for name in vars(model) if not name.startswith("_")}
+    wanted = methods(table)
+    return sorted(f"{name} is not in the table" for name in offered - wanted) + sorted(
+        f"{name} is not in the model" for name in wanted - offered
+    )
+
+
+class Cell(NamedTuple):
+    """One pair of the product State x Trigger. Without rows, firing it is an UnexpectedTrigger."""
+
+    state: Name
+    trigger: Name
+    rows: tuple[Row, ...]
+
+
+def product(table: Table) -> Iterator[Cell]:
+    """Every state with every trigger: its rows, in the order in which they are tried."""
+    for state in table.states:
+        for trigger in table.triggers:
+            yield Cell(
+                state, trigger, tuple(row for row in table.rows if (row.source, row.trigger) == (state, trigger))
+            )
+
+
+def report(tables: Iterable[Table]) -> tuple[str, bool]:
+    """What the tables are and whether every check holds: a page of text, and True when nothing is broken."""
+    pages, sound = [], True
+    for table in tables:
+        found = {law: check(table) for law, check in CHECKS.items()}
+        sound = sound and not any(found.values())
+        blocks = [_heading(table), *_states(table), "", *_product(table), "", *_verdicts(table, found)]
+        pages.append("\n".join(blocks))
+    pages.append("every check holds" if sound else "BROKEN: see above")
+    return "\n\n\n".join(pages) + "\n", sound
+
+
+def _heading(table: Table) -> str:
+    counts = f"{len(table.states)} states, {len(table.triggers)} triggers, {len(table.rows)} rows"
+    return f"{table.name}: {counts}\n"
+
+
+def _columns(lines: list[list[str]]) -> list[str]:
+    """`lines` with their cells aligned, two spaces apart and two from the margin."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        ("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))).rstrip()
+        for line in lines
+    ]
+
+
+def _limit(deadline: Deadline | Unbounded) -> str:
+    if isinstance(deadline, Unbounded):
+        return f"none: {deadline.why}"
+    pace = f" idle, or less than {deadline.min_rate} bytes/s" if deadline.min_rate else ""
+    return f"{deadline.name}: {deadline.seconds:g} s{pace}"
+
+
+def _states(table: Table) -> list[str]:
+    """A line for each state: its number, what it waits for, until when, and the numbers of where it leads."""
+    numbers = {state: str(number) for number, state in enumerate(table.states, 1)}
+    lines = [["", "state", "waits for", "deadline", "leads to"]]
+    for spec in table.specs:
+        exits = dict.fromkeys(row.dest for row in table.rows if row.source is spec.state)
+        leads = " ".join(numbers.get(state, "?") for state in exits) or "-"
+        lines.append([numbers.get(spec.state, "?"), spec.state, spec.waits_for.phrase(), _limit(spec.deadline), leads])
+    return _columns(lines)
+
+
+def _product(table: Table) -> list[str]:
+    """The product State x Trigger: where each pair leads, in the order in which rows are tried; a dot is an error."""
+    numbers = {state: str(number) for number, state in enumerate(table.states, 1)}
+    cells = {
+        (cell.state, cell.trigger): ",".join(numbers.get(row.dest, "?") for row in cell.rows) or "."
+        for cell in product(table)
+    }
+    head = ["in state, on trigger (. is an error)", *numbers.values()]
+    return _columns([head, *([trigger, *(cells[state, trigger] for state in numbers)] for trigger in table.triggers)])
+
+
+def _verdicts(table: Table, found: dict[str, list[str]]) -> list[str]:
+    """A line for each check: ok, or BROKEN and the offenders."""
+    lines = []
+    for law, offenders in found.items():
+        lines.append(f"  {'BROKEN' if offenders else 'ok    '}  {law}")
+        if CHECKS[law] is deaf and not table.departures:
+            lines[-1] += " (no peer)"
+        if CHECKS[law] is undead:
+            lines += [f"          which relies on the guard to refuse: {row}" for row in relied_upon(table)]
+        lines += [f"          {offender}" for offender in offenders]
+    return lines
