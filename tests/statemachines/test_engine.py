@@ -1,0 +1,519 @@
+"""The engine: fire runs to completion, keeps exact books, leaves alone what it refuses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import auto
+from typing import Any
+
+import pytest
+import transitions
+
+from statemachines import engine as engine_module
+from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
+from statemachines.engine import BUCKETS, HISTORY, Definition, Dispatch, Engine, TableError, UnexpectedTrigger, define
+from tests.statemachines.recording import BOTH, Clock, Recording, machine_of, recording_model
+
+
+class S(Name):
+    RESTING = auto()
+    WALKING = auto()
+    GONE = auto()
+
+
+class T(Name):
+    CALLED = auto()
+    TIRED = auto()
+    DISMISSED = auto()
+
+
+WALK = Deadline("walk", "walk_timeout", 5.0, "for a walk")
+REST = Deadline("rest", "rest_timeout", 9.0, "for a rest", min_rate=10, grace=1.0)
+
+TABLE = Table(
+    name="walker",
+    states=S,
+    triggers=T,
+    initial=S.RESTING,
+    specs=(
+        Spec(S.RESTING, Interest.READABLE, REST, "listen", "nobody has called"),
+        Spec(S.WALKING, Interest.READABLE | Interest.WRITABLE, WALK, "look", "it walks"),
+        Spec(S.GONE, Interest.NOTHING, Unbounded("it is final"), "", "it is over", final=True),
+    ),
+    rows=(
+        Row(S.RESTING, T.CALLED, S.WALKING, "is_sunny", "skip"),
+        Row(S.RESTING, T.CALLED, S.WALKING, "is_dry", "stroll"),
+        Row(S.RESTING, T.CALLED, S.RESTING),
+        Row(S.WALKING, T.TIRED, S.RESTING, action="sit"),
+        Row(S.WALKING, T.DISMISSED, S.GONE, ends=Cause.OPERATOR),
+    ),
+    departures=frozenset(),
+)
+
+both = pytest.mark.parametrize("dispatch", BOTH)
+
+
+def books(machine: Recording) -> tuple[Any, ...]:
+    """Everything that the engine keeps of a machine and for its table."""
+    return (
+        machine.state,
+        machine.since,
+        list(machine.spent),
+        list(machine.history),
+        [edge.count for edge in machine.engine.edges],
+        [list(node.dwell) for node in machine.engine.nodes],
+    )
+
+
+# --- the walk
+
+
+@both
+def test_a_machine_begins_in_the_initial_state_with_empty_books(dispatch: Dispatch) -> None:
+    clock = Clock(50.0)
+    machine = machine_of(TABLE, dispatch, clock)
+    assert machine.state is S.RESTING
+    assert books(machine) == (S.RESTING, 50.0, [0.0, 0.0, 0.0], [], [0] * 5, [[0] * BUCKETS] * 3)
+    assert machine.descriptor == 7
+    assert machine.registered == 0
+
+
+@both
+def test_the_first_row_whose_guard_says_yes_is_taken_and_the_guards_below_are_not_asked(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.yes = {"is_sunny", "is_dry"}
+    machine.engine.fire(machine, T.CALLED)
+    assert (machine.state, machine.calls) == (S.WALKING, ["is_sunny?", "skip"])
+
+
+@both
+def test_guards_are_asked_from_the_top_down(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.yes = {"is_dry"}
+    machine.engine.fire(machine, T.CALLED)
+    assert (machine.state, machine.calls) == (S.WALKING, ["is_sunny?", "is_dry?", "stroll"])
+
+
+@both
+def test_the_default_is_taken_when_every_guard_says_no(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.engine.fire(machine, T.CALLED)
+    assert (machine.state, machine.calls) == (S.RESTING, ["is_sunny?", "is_dry?"])
+    assert machine.passed == [TABLE.rows[2]]
+
+
+@both
+def test_what_an_action_hands_back_is_fired_until_it_hands_back_none(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.yes = {"is_sunny"}
+    machine.script(skip=[T.TIRED, T.DISMISSED], sit=[T.CALLED])
+    machine.engine.fire(machine, T.CALLED)
+    assert machine.state is S.GONE
+    assert machine.calls == ["is_sunny?", "skip", "sit", "is_sunny?", "skip"]
+    assert machine.passed == [TABLE.rows[index] for index in (0, 3, 0, 4)]
+
+
+@both
+def test_an_action_runs_in_the_state_that_its_row_leads_to(dispatch: Dispatch) -> None:
+    seen: list[Name] = []
+
+    class Watching(recording_model(TABLE)):  # type: ignore[misc]
+        def skip(self) -> None:
+            seen.append(self.state)
+
+    machine = Watching(Engine(TABLE, Watching, Clock(), dispatch=dispatch))
+    machine.yes = {"is_sunny"}
+    machine.engine.fire(machine, T.CALLED)
+    assert seen == [S.WALKING]
+
+
+@both
+def test_firing_none_does_nothing(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    before = books(machine)
+    machine.engine.fire(machine, None)
+    assert books(machine) == before
+
+
+@both
+def test_an_action_may_fire_another_machine_of_the_same_table(dispatch: Dispatch) -> None:
+    model = recording_model(TABLE)
+
+    class Caller(model):  # type: ignore[misc,valid-type]
+        other: Recording
+
+        def skip(self) -> Name:
+            self.engine.fire(self.other, T.CALLED)
+            return T.DISMISSED
+
+    engine = Engine(TABLE, Caller, Clock(), dispatch=dispatch)
+    first, second = Caller(engine), Caller(engine)
+    first.other, first.yes = second, {"is_sunny"}
+    second.yes = {"is_dry"}
+    engine.fire(first, T.CALLED)
+    assert (first.state, second.state) == (S.GONE, S.WALKING)
+
+
+# --- errors
+
+
+@both
+@pytest.mark.parametrize(("state", "trigger"), [(S.RESTING, T.TIRED), (S.RESTING, T.DISMISSED)])
+def test_a_trigger_without_a_row_is_refused_by_name_and_leaves_everything_alone(
+    dispatch: Dispatch, state: Name, trigger: Name
+) -> None:
+    clock = Clock()
+    machine = machine_of(TABLE, dispatch, clock)
+    machine.engine.fire(machine, T.CALLED)
+    before = books(machine)
+    clock.now += 3
+    with pytest.raises(UnexpectedTrigger) as caught:
+        machine.engine.fire(machine, trigger)
+    assert str(caught.value) == f"walker: nothing is to be done on {trigger} in {state}"
+    assert (caught.value.machine, caught.value.state, caught.value.trigger) == ("walker", state, trigger)
+    assert books(machine) == before
+
+
+@both
+def test_a_final_state_refuses_everything(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.yes = {"is_sunny"}
+    machine.script(skip=T.DISMISSED)
+    machine.engine.fire(machine, T.CALLED)
+    for trigger in T:
+        with pytest.raises(UnexpectedTrigger, match=f"{trigger} in GONE"):
+            machine.engine.fire(machine, trigger)
+    assert machine.state is S.GONE
+
+
+@both
+def test_a_trigger_of_nowhere_is_refused_like_one_without_a_row(dispatch: Dispatch) -> None:
+    class Foreign(Name):
+        FELL = auto()
+
+    machine = machine_of(TABLE, dispatch)
+    with pytest.raises(UnexpectedTrigger, match="walker: nothing is to be done on FELL in RESTING"):
+        machine.engine.fire(machine, Foreign.FELL)
+
+
+@both
+def test_a_wrong_trigger_handed_back_is_refused_in_the_state_that_the_action_ran_in(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.yes = {"is_sunny"}
+    machine.script(skip=T.CALLED)
+    with pytest.raises(UnexpectedTrigger, match="walker: nothing is to be done on CALLED in WALKING"):
+        machine.engine.fire(machine, T.CALLED)
+    assert machine.state is S.WALKING
+
+
+@both
+def test_when_an_action_raises_the_state_is_the_one_its_row_led_to(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.yes = {"is_sunny"}
+    machine.script(skip=ValueError("rain"))
+    with pytest.raises(ValueError, match="rain"):
+        machine.engine.fire(machine, T.CALLED)
+    assert (machine.state, machine.passed) == (S.WALKING, [TABLE.rows[0]])
+    machine.engine.fire(machine, T.TIRED)
+    assert (machine.state, machine.passed) == (S.RESTING, [TABLE.rows[0], TABLE.rows[3]])
+
+
+@both
+def test_when_a_guard_raises_everything_is_left_alone(dispatch: Dispatch) -> None:
+    class Doubting(recording_model(TABLE)):  # type: ignore[misc]
+        def is_sunny(self) -> bool:
+            raise ValueError("who knows")
+
+    machine = Doubting(Engine(TABLE, Doubting, Clock(), dispatch=dispatch))
+    before = books(machine)
+    with pytest.raises(ValueError, match="who knows"):
+        machine.engine.fire(machine, T.CALLED)
+    assert books(machine) == before
+
+
+# --- the books
+
+
+@both
+def test_time_of_entry_time_spent_and_counts_are_exactly_right(dispatch: Dispatch) -> None:
+    clock = Clock(100.0)
+    machine = machine_of(TABLE, dispatch, clock)
+    machine.yes = {"is_dry"}
+    for wait, trigger in ((2.0, T.CALLED), (0.5, T.TIRED), (4.0, T.CALLED), (0.25, T.DISMISSED)):
+        clock.now += wait
+        machine.engine.fire(machine, trigger)
+    assert machine.since == 106.75
+    assert machine.spent == [6.0, 0.75, 0.0]
+    assert [(when, edge.row) for when, edge in machine.history] == [
+        (102.0, TABLE.rows[1]),
+        (102.5, TABLE.rows[3]),
+        (106.5, TABLE.rows[1]),
+        (106.75, TABLE.rows[4]),
+    ]
+    assert [edge.count for edge in machine.engine.edges] == [0, 2, 0, 1, 1]
+    assert [sum(node.dwell) for node in machine.engine.nodes] == [2, 2, 0]
+
+
+@both
+def test_a_passage_to_the_same_state_begins_its_time_anew(dispatch: Dispatch) -> None:
+    clock = Clock(100.0)
+    machine = machine_of(TABLE, dispatch, clock)
+    clock.now = 103.0
+    machine.engine.fire(machine, T.CALLED)
+    assert (machine.state, machine.since, machine.spent) == (S.RESTING, 103.0, [3.0, 0.0, 0.0])
+
+
+@both
+def test_the_books_of_a_table_are_shared_by_its_machines_and_their_own_are_not(dispatch: Dispatch) -> None:
+    model = recording_model(TABLE)
+    engine = Engine(TABLE, model, Clock(), dispatch=dispatch)
+    first, second = model(engine), model(engine)
+    engine.fire(first, T.CALLED)
+    engine.fire(second, T.CALLED)
+    engine.fire(second, T.CALLED)
+    assert [edge.count for edge in engine.edges] == [0, 0, 3, 0, 0]
+    assert (len(first.history), len(second.history)) == (1, 2)
+
+
+@both
+@pytest.mark.parametrize(
+    ("microseconds", "bucket"),
+    [(0, 0), (0.5, 0), (1, 1), (1.5, 1), (2, 2), (3.9, 2), (4, 3), (1000, 10), (1023, 10), (1024, 11), (15e6, 24)],
+)
+def test_a_stay_is_counted_in_the_bucket_of_its_power_of_two(
+    dispatch: Dispatch, microseconds: float, bucket: int
+) -> None:
+    clock = Clock(0.0)
+    machine = machine_of(TABLE, dispatch, clock)
+    clock.now = (microseconds + 1e-4) / 1e6
+    machine.engine.fire(machine, T.CALLED)
+    assert [index for index, count in enumerate(machine.engine.nodes[0].dwell) if count] == [bucket]
+
+
+@both
+def test_a_stay_of_a_thousand_years_still_has_a_bucket(dispatch: Dispatch) -> None:
+    clock = Clock(0.0)
+    machine = machine_of(TABLE, dispatch, clock)
+    clock.now = 1000 * 366 * 86400.0
+    machine.engine.fire(machine, T.CALLED)
+    assert sum(machine.engine.nodes[0].dwell) == 1
+
+
+@both
+def test_history_keeps_the_last_passages_and_forgets_the_one_before(dispatch: Dispatch) -> None:
+    clock = Clock(0.0, tick=1.0)
+    machine = machine_of(TABLE, dispatch, clock)
+    for _ in range(HISTORY):
+        machine.engine.fire(machine, T.CALLED)
+    assert [when for when, _ in machine.history] == [float(second) for second in range(2, HISTORY + 2)]
+    machine.engine.fire(machine, T.CALLED)
+    assert [when for when, _ in machine.history] == [float(second) for second in range(3, HISTORY + 3)]
+    assert machine.engine.edges[2].count == HISTORY + 1
+
+
+@both
+def test_the_clock_is_read_once_a_passage(dispatch: Dispatch) -> None:
+    clock = Clock(0.0, tick=1.0)
+    machine = machine_of(TABLE, dispatch, clock)
+    machine.yes = {"is_sunny"}
+    machine.script(skip=T.TIRED)
+    machine.engine.fire(machine, T.CALLED)
+    assert clock.now == 3.0
+
+
+# --- the machine and its nodes
+
+
+def test_a_machine_accepts_what_its_state_has_a_row_for() -> None:
+    machine = machine_of(TABLE)
+    assert [trigger for trigger in T if machine.accepts(trigger)] == [T.CALLED]
+    machine.yes = {"is_sunny"}
+    machine.engine.fire(machine, T.CALLED)
+    assert [trigger for trigger in T if machine.accepts(trigger)] == [T.TIRED, T.DISMISSED]
+
+
+def test_a_state_is_overdue_at_its_deadline_and_not_before() -> None:
+    clock = Clock(10.0)
+    machine = machine_of(TABLE, clock=clock)
+    machine.yes = {"is_sunny"}
+    machine.engine.fire(machine, T.CALLED)
+    assert not machine.is_overdue(14.999)
+    assert machine.is_overdue(15.0)
+
+
+def test_limits_override_a_deadline_by_its_option() -> None:
+    machine = machine_of(TABLE, limits={"walk_timeout": 2.0, "unknown": 1.0})
+    assert [node.patience for node in machine.engine.nodes] == [0.0, 2.0, float("inf")]
+
+
+def test_a_paced_state_is_always_for_the_model_to_judge() -> None:
+    machine = machine_of(TABLE)
+    assert machine.is_overdue(machine.since)
+
+
+def test_a_final_state_is_never_overdue() -> None:
+    machine = machine_of(TABLE)
+    machine.yes = {"is_sunny"}
+    machine.script(skip=T.DISMISSED)
+    machine.engine.fire(machine, T.CALLED)
+    assert not machine.is_overdue(1e12)
+    assert machine.node.final
+
+
+def test_a_machine_that_holds_nothing_has_nothing_to_give_back_when_it_ends() -> None:
+    machine = machine_of(TABLE)
+    before = books(machine)
+    machine.ended()
+    machine.close()
+    assert books(machine) == before
+
+
+def test_a_node_has_its_specs_interest_deadline_and_looker() -> None:
+    resting, walking, gone = machine_of(TABLE).engine.nodes
+    assert [node.mask for node in (resting, walking, gone)] == [0x001, 0x005, 0]
+    assert [node.deadline for node in (resting, walking, gone)] == [REST, WALK, None]
+    assert [node.spec for node in (resting, walking, gone)] == list(TABLE.specs)
+    assert [node.heeds for node in (resting, walking, gone)] == [0x019, 0x01D, 0x018]
+
+
+def test_a_state_that_waits_for_a_hang_up_only_asks_for_nothing_and_heeds_it_all_the_same() -> None:
+    quiet = replace(TABLE.specs[0], waits_for=Interest.HANG_UP)
+    node = machine_of(replace(TABLE, specs=(quiet, *TABLE.specs[1:]))).node
+    assert (node.mask, node.heeds) == (0, 0x018)
+
+
+def test_a_final_state_does_nothing_with_readiness() -> None:
+    machine = machine_of(TABLE)
+    before = books(machine)
+    machine.engine.nodes[2].when_ready(machine, 0x001)
+    assert books(machine) == before
+    assert machine.calls == []
+
+
+def test_the_looker_of_a_state_is_called_with_what_is_ready() -> None:
+    machine = machine_of(TABLE)
+    machine.script(listen=T.CALLED)
+    assert machine.node.when_ready(machine, 0x001) is T.CALLED
+    assert machine.calls == ["listen"]
+
+
+def test_machines_and_edges_name_themselves() -> None:
+    machine = machine_of(TABLE)
+    assert repr(machine) == "<walker fd 7 RESTING>"
+    assert repr(machine.engine.edges[0]) == "RESTING --CALLED--> WALKING"
+
+
+def test_a_machine_is_a_slotted_object_and_its_state_has_no_other_door() -> None:
+    model = Recording.__mro__[1]
+    machine: Any = model(machine_of(TABLE).engine, 3)
+    with pytest.raises(AttributeError):
+        machine.state = S.GONE
+    with pytest.raises(AttributeError):
+        machine.mood = "fine"
+
+
+# --- what the compiler refuses
+
+
+def test_a_model_without_a_method_that_the_table_names_is_refused() -> None:
+    with pytest.raises(TableError, match="Machine has no method listen, which its table names"):
+        Engine(TABLE, engine_module.Machine, Clock())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (TABLE.rows[0],),
+        (TABLE.rows[0], TABLE.rows[1]),
+        (TABLE.rows[2], TABLE.rows[0]),
+        (TABLE.rows[2], TABLE.rows[2]),
+        (TABLE.rows[0], TABLE.rows[2], TABLE.rows[2]),
+    ],
+    ids=["no default", "two guarded", "default above", "two defaults", "two defaults below a guarded row"],
+)
+def test_rows_that_are_not_guarded_ones_above_one_default_are_refused(rows: tuple[Row, ...]) -> None:
+    with pytest.raises(TableError, match=r"walker: RESTING --CALLED--> .*: guarded rows stand above exactly one"):
+        machine_of(replace(TABLE, rows=rows))
+
+
+PLAIN: dict[str, Any] = {"trigger": "CALLED", "source": "RESTING", "dest": "WALKING"}
+
+
+def definition(states: Any = tuple(S), row: dict[str, Any] = PLAIN, **features: Any) -> transitions.Machine:
+    """One row as the library's own machine, made by the library's own means."""
+    features = {"model": None, "initial": "RESTING", "auto_transitions": False, "name": "walker"} | features
+    return transitions.Machine(states=list(states), transitions=[row], **features)
+
+
+def compile_instead(monkeypatch: pytest.MonkeyPatch, made: transitions.Machine) -> None:
+    """Have the engine compile `made` where it would define the table of one row."""
+    table = replace(TABLE, rows=(Row(S.RESTING, T.CALLED, S.WALKING),))
+    monkeypatch.setattr(engine_module, "define", lambda table: made)
+    machine_of(table)
+
+
+def test_a_plain_definition_of_the_library_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_instead(monkeypatch, definition())
+
+
+REFUSED: dict[str, Callable[[], transitions.Machine]] = {
+    "prepare_event": lambda: definition(prepare_event="listen"),
+    "before_state_change": lambda: definition(before_state_change="listen"),
+    "after_state_change": lambda: definition(after_state_change="listen"),
+    "finalize_event": lambda: definition(finalize_event="listen"),
+    "on_exception": lambda: definition(on_exception="listen"),
+    "on_final": lambda: definition(on_final="listen"),
+    "send_event": lambda: definition(send_event=True),
+    "ignore_invalid_triggers": lambda: definition(ignore_invalid_triggers=True),
+    "queued": lambda: definition(queued=True),
+    "on_enter of WALKING": lambda: definition(["RESTING", {"name": "WALKING", "on_enter": "look"}, "GONE"]),
+    "on_exit of RESTING": lambda: definition([{"name": "RESTING", "on_exit": "look"}, "WALKING", "GONE"]),
+    "prepare": lambda: definition(row=PLAIN | {"prepare": "listen"}),
+    "before": lambda: definition(row=PLAIN | {"before": "listen"}),
+    "unless": lambda: definition(row=PLAIN | {"unless": "is_dry"}),
+    "more than one condition": lambda: definition(row=PLAIN | {"conditions": ["is_dry", "is_sunny"]}),
+    "more than one action": lambda: definition(row=PLAIN | {"after": ["skip", "stroll"]}),
+    "internal transitions": lambda: definition(row=PLAIN | {"dest": None}),
+}
+
+
+@pytest.mark.parametrize("feature", REFUSED)
+def test_a_feature_of_the_library_that_is_not_compiled_is_refused_by_name(
+    feature: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TableError, match=f"the compiler does not support .*{feature}"):
+        compile_instead(monkeypatch, REFUSED[feature]())
+
+
+def test_several_features_are_refused_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TableError, match=r"does not support on_final, send_event, queued$"):
+        compile_instead(monkeypatch, definition(on_final="listen", send_event=True, queued=True))
+
+
+# --- the definition
+
+
+def test_the_definition_has_the_states_and_rows_of_the_table_and_nothing_else() -> None:
+    made = define(TABLE)
+    assert list(made.states) == [state.name for state in S]
+    assert [state.name for state in made.states.values() if state.final] == ["GONE"]
+    assert made.initial == "RESTING"
+    assert list(made.events) == [trigger.name for trigger in T]
+    found = [
+        (found.source, name, found.dest) for name, event in made.events.items() for found in made.get_transitions(name)
+    ]
+    assert sorted(found) == sorted((row.source, row.trigger, row.dest) for row in TABLE.rows)
+
+
+def test_the_definition_has_no_model_and_is_shared_by_all_machines() -> None:
+    model = recording_model(TABLE)
+    engine = Engine(TABLE, model, Clock(), dispatch=Dispatch.TRANSITIONS)
+    for descriptor in range(3):
+        engine.fire(model(engine, descriptor), T.CALLED)
+    assert engine.definition.models == []
+
+
+def test_a_definition_without_an_engine_is_for_drawing_and_does_not_run() -> None:
+    machine = machine_of(TABLE)
+    made: Definition = define(TABLE)
+    with pytest.raises(AssertionError, match="only for drawing"):
+        made.events[T.CALLED].trigger(machine)
