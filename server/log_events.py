@@ -1,0 +1,213 @@
+"""How an event becomes a line: JSON for machines, aligned columns for people. Nothing here writes.
+
+The law: a line holds no control character, whatever an event's fields hold. A client chooses its target, and decides
+with it what an operator's terminal is sent (uvicorn CVE-2020-7694). JSON lines are ASCII, with everything else escaped
+by the encoder. In console lines whatever is not printable is escaped as `repr` does: C0, DEL, C1, U+2028, U+2029, lone
+surrogates, and the marks that turn the direction of writing; a field's value that could be taken for something else
+is quoted. An exception's traceback is the one thing that takes several lines: each after the first is marked with `|`.
+
+`RequestLine` and its two formatters are the hot path: the one event of each exchange, formatted by hand.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii as quote
+from typing import Any, Protocol
+
+from statemachines.connection import State
+
+Times = Mapping[str, float]
+Clock = Callable[[], float]
+Put = Callable[[str], None]
+
+
+class RequestLine(Protocol):
+    """Log the one `request` event of an exchange. Positional, because it is called for each.
+
+    `exchange` is its `id`. What was refused before it could be read has an empty method and target. `times` maps each
+    state's name to the milliseconds in it; `end` is who ended the connection with this exchange, None where it goes on.
+    """
+
+    def __call__(
+        self,
+        exchange: int | str,
+        peer: str,
+        method: str,
+        target: str,
+        status: int,
+        bytes_in: int,
+        bytes_out: int,
+        times: Times,
+        end: str | None,
+        /,
+    ) -> None: ...
+
+
+class Stamp:
+    """The time as text, made once a millisecond: RFC 3339 in UTC, or the local time of day."""
+
+    __slots__ = ("_clock", "_known", "_local")
+
+    def __init__(self, clock: Clock, *, local: bool) -> None:
+        self._clock = clock
+        self._local = local
+        self._known = (-1, "")
+
+    def __call__(self) -> str:
+        now = int(self._clock() * 1000)
+        known, text = self._known
+        if now != known:
+            text = self._text(*divmod(now, 1000))
+            self._known = now, text
+        return text
+
+    def _text(self, second: int, millisecond: int) -> str:
+        if self._local:
+            return f"{time.strftime('%H:%M:%S', time.localtime(second))}.{millisecond:03}"
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{millisecond:03}Z"
+
+
+def plain(value: object) -> str:
+    """`value` as text; never raises, whatever the value's own methods do."""
+    try:
+        return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    except Exception as error:  # noqa: BLE001 - a log line is no place to fail
+        return f"<{type(value).__name__} that raises {type(error).__name__}>"
+
+
+# --- JSON
+
+
+def json_line(event: Mapping[str, Any], stamp: str) -> str:
+    """One line of JSON: `event`, `level` and `time` first, then the fields. What JSON does not know becomes text."""
+    head = {"event": event["event"], "level": event["level"], "time": stamp}
+    line = head | {plain(key): value for key, value in event.items() if key not in head}
+    try:
+        return json.dumps(line, default=plain, allow_nan=False, separators=(",", ":")) + "\n"
+    except (TypeError, ValueError, RecursionError):  # NaN, odd keys inside a field, a list that holds itself
+        return json.dumps({key: plain(value) for key, value in line.items()}, separators=(",", ":")) + "\n"
+
+
+class JSONRequests:
+    """The `request` event as a line of JSON. The part that lists the times is a template, kept for each set of states:
+    filling one in costs half of what writing the members out does."""
+
+    __slots__ = ("_put", "_stamp", "_templates")
+
+    KEPT = 256
+    """Templates kept: more than the sets of states that exchanges visit in practice."""
+
+    def __init__(self, put: Put, stamp: Stamp) -> None:
+        self._put = put
+        self._stamp = stamp
+        self._templates: dict[tuple[str, ...], str] = {}
+
+    def __call__(
+        self,
+        exchange: int | str,
+        peer: str,
+        method: str,
+        target: str,
+        status: int,
+        bytes_in: int,
+        bytes_out: int,
+        times: Times,
+        end: str | None,
+        /,
+    ) -> None:
+        states = tuple(times)
+        template = self._templates.get(states) or self._template(states)
+        self._put(
+            f'{{"event":"request","level":"info","time":"{self._stamp()}",'
+            f'"id":{exchange if type(exchange) is int else quote(plain(exchange))},"peer":{quote(peer)},'
+            f'"method":{quote(method)},"target":{quote(target)},"status":{status},"bytes_in":{bytes_in},"bytes_out":{bytes_out},"times":'
+            f'{template % tuple(times.values())},"end":{"null" if end is None else quote(end)}}}\n'
+        )
+
+    def _template(self, states: tuple[str, ...]) -> str:
+        members = ",".join(quote(state).replace("%", "%%") + ":%.3f" for state in states)
+        template = "{" + members + "}"
+        if len(self._templates) < self.KEPT:
+            self._templates[states] = template
+        return template
+
+
+# --- console
+
+_LEVELS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
+_STATUSES = {1: "36", 2: "32", 3: "36", 4: "33", 5: "31"}
+
+
+def bare(text: str) -> str:
+    """`text` with whatever is not printable escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def word(text: str) -> str:
+    """As `bare`, and without spaces, so that it stays one column; `-` where there is nothing."""
+    return bare(text).replace(" ", "\\x20") or "-"
+
+
+def shown(value: object) -> str:
+    """A field's value: bare where it is one word, else quoted, so that it cannot be taken for another field."""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = plain(value)
+    return text if text and text.isprintable() and not any(c in " \"'=\\" for c in text) else repr(text)
+
+
+def paint(text: str, colour: str) -> str:
+    """`text` in an ANSI colour."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
+
+
+def console_line(event: Mapping[str, Any], stamp: str, *, colours: bool) -> str:
+    """One line for people: time, level, event, fields; and below it the traceback, if there is one."""
+    level, name = plain(event["level"]), bare(plain(event["event"]))
+    rest = {plain(key): value for key, value in event.items() if key not in ("event", "level", "exception")}
+    label = f"{level:<8}"
+    if colours:
+        stamp, label, name = paint(stamp, "2"), paint(label, _LEVELS.get(level, "")), paint(name, "1")
+        fields = [paint(bare(key) + "=", "36") + shown(value) for key, value in rest.items()]
+    else:
+        fields = [bare(key) + "=" + shown(value) for key, value in rest.items()]
+    trace = plain(event.get("exception", "")).split("\n") if event.get("exception") else []
+    line = f"{stamp}  {label} {name}"
+    return "\n    | ".join(["  ".join([line, *fields]), *map(bare, trace)]) + "\n"
+
+
+class ConsoleRequests:
+    """The `request` event as aligned columns: time, status, method, milliseconds, bytes out, target, and the rest."""
+
+    __slots__ = ("_colours", "_put", "_stamp")
+
+    def __init__(self, put: Put, stamp: Stamp, *, colours: bool) -> None:
+        self._put = put
+        self._stamp = stamp
+        self._colours = colours
+
+    def __call__(
+        self,
+        exchange: int | str,
+        peer: str,
+        method: str,
+        target: str,
+        status: int,
+        bytes_in: int,
+        bytes_out: int,
+        times: Times,
+        end: str | None,
+        /,
+    ) -> None:
+        stamp, answer, tail = self._stamp(), f"{status:<8}", f"peer={shown(peer)} id={shown(exchange)} in={bytes_in}"
+        # The wait for the request is the client's time, not the exchange's: it is listed, but not in the sum.
+        busy = sum([spent for state, spent in times.items() if state != State.AWAITING_REQUEST])
+        for state, spent in times.items():
+            tail += f" {bare(state)}={spent:.3f}"
+        if end is not None:
+            tail += f" end={shown(end)}"
+        if self._colours:
+            stamp, tail = paint(stamp, "2"), paint(tail, "2")
+            answer = paint(answer, _STATUSES.get(status // 100, ""))
+        self._put(f"{stamp}  {answer} {word(method):<7} {busy:9.2f} ms {bytes_out:>9} B  {word(target)}  {tail}\n")
