@@ -1,0 +1,213 @@
+"""The strict gate: the grammar of a request's head, and what its fields mean for the connection.
+
+Neither parser behind it is strict enough by itself, so nothing reaches them that has not passed here. Laws:
+
+- Whatever is not well-formed, or can be understood in two ways, is refused with a status and a reason. Nothing is
+  repaired and nothing is guessed: smuggling lives on repairs.
+- Every expression is linear. All repeats are possessive, so that none ever goes back over what it has matched.
+- `ORIGIN_LINE` and `FIELD_BLOCK` admit the usual head at C speed. What they do not match goes to the scanner
+  (scanner.py), which finds the first offence, or that the head is unfinished, or that it is good but unusual.
+- Grammar first, meaning second: a line is judged when it has ended, the fields together when the head has.
+
+Deliberately not here: which methods and paths exist. That is the router's business.
+"""
+
+import re
+from ipaddress import IPv6Address
+
+# RFC 9110 section 5.6.2, written as the inside of a character class.
+_TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
+# RFC 9110 section 5.5: VCHAR, SP, HTAB and obs-text. No other control byte, so no CR, LF, NUL or DEL.
+_TEXT = rb"\t\x20-\x7e\x80-\xff"
+# RFC 3986 section 2: unreserved and reserved, without `#`, which never travels (RFC 9112 section 3.2). Brackets are
+# legal URI characters and browsers send them bare in queries (`?id[]=1`), so they pass. What is no URI character
+# (quotes, backslash, `<>^{|}` and the grave accent, controls, obs-text) is read differently by different programs,
+# which is how filters are got round; a client that wants them can encode them.
+_URI = rb"A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;="
+# RFC 3986 section 2.1. A `%` that is not followed by two digits decodes differently everywhere.
+_PERCENT = rb"%[0-9A-Fa-f]{2}"
+
+TOKEN_RUN = re.compile(b"[" + _TOKEN + b"]*+")
+TEXT_RUN = re.compile(b"[" + _TEXT + b"]*+")
+# Group 1 is what must be looked at again when more has come: an unfinished percent triplet, a version.
+URI_RUN = re.compile(b"[" + _URI + b"]*+(?:" + _PERCENT + b"[" + _URI + b"]*+)*+(%[0-9A-Fa-f]?+)?+")
+VERSION_RUN = re.compile(rb"((?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.[0-9]?+)?+)?+)?+)?+)?+)?+)?+)")
+
+# The usual request line, up to the version's last digit: with that digit begins what a connection repeats.
+ORIGIN_LINE = re.compile(
+    b"(?!CONNECT )([" + _TOKEN + b"]++) (/[" + _URI + b"]*+(?:" + _PERCENT + b"[" + _URI + b"]*+)*+)"
+    rb" HTTP/1\.(?=[01]\r\n)"
+).match
+# RFC 9112 section 5: no white space before the colon, no folded line, every line ended by CRLF.
+FIELD_BLOCK = re.compile(b"(?:[" + _TOKEN + b"]++:[" + _TEXT + b"]*+\r\n)*+\r\n").match
+
+# RFC 9112 section 7.1.1 and RFC 9110 section 5.6.4, for a chunk line.
+EXTENSIONS = re.compile(
+    b"(?:;[" + _TOKEN + b"]++(?:=(?:[" + _TOKEN + rb"]++|\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++"
+    b"|\\\\[" + _TEXT + b'])*+"))?+)*+'
+).fullmatch
+
+_ABSOLUTE = re.compile(rb"https?+://([^/?]*+)", re.IGNORECASE).match
+# RFC 3986 section 3.2.2, less the comma, which is how two Host fields look when something has joined them, less
+# IPvFuture and zones, which nobody sends; RFC 3986 section 3.2.3, less numbers that are no port.
+_HOST = re.compile(
+    rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+;=]++|" + _PERCENT + rb")++|\[([0-9A-Fa-f:.]{2,45}+)\])(?::([0-9]{0,5}+))?+"
+).fullmatch
+_LENGTH = re.compile(rb"[0-9]{1,19}").fullmatch
+_CODING = re.compile(b"([" + _TOKEN + rb"]++)[ \t]*+(;.*)?").fullmatch
+
+CHUNKED = None  # the content_length of a body whose length only its chunks tell
+Verdict = tuple[bytes, int | None, bool, bool]
+
+
+class Refusal(Exception):
+    """The peer's bytes are no request we serve. `reason` is one sentence and safe to print."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+
+class Disagreement(Refusal):
+    """A parser could not read what the gate had admitted: a fault of the gate, kept harmless by refusing."""
+
+    def __init__(self, parser: str) -> None:
+        super().__init__(400, f"The parser {parser} cannot read this message.")
+
+
+def judge_line(line: bytes) -> tuple[bytes, int]:
+    """Judge a grammatical request line: the authority its target names (else b"") and the minor version.
+
+    Raises Refusal: 505 for a foreign version, 501 for CONNECT, 400 for a target of another form.
+    """
+    method, target, version = line.split(b" ")
+    # RFC 9110 section 2.5. A version we do not speak may frame its messages otherwise.
+    if version not in {b"HTTP/1.1", b"HTTP/1.0"}:
+        raise Refusal(505, "The version is neither HTTP/1.1 nor HTTP/1.0.")
+    minor = version[7] - 48
+    # RFC 9110 section 9.3.6
+    if method == b"CONNECT":
+        raise Refusal(501, "CONNECT is not served here.")
+    # RFC 9112 section 3.2.1: origin-form
+    if target.startswith(b"/"):
+        return b"", minor
+    # RFC 9112 section 3.2.4: asterisk-form
+    if target == b"*":
+        if method == b"OPTIONS":
+            return b"", minor
+        raise Refusal(400, "The target * goes only with OPTIONS.")
+    # RFC 9112 section 3.2.2: absolute-form. RFC 9110 section 4.2.4: user information is an attack until proven not.
+    match = _ABSOLUTE(target)
+    if match is None:
+        raise Refusal(400, "The target is neither a path nor an http or https URI.")
+    return _judge_host(match[1], "The authority of the target"), minor
+
+
+def judge_fields(block: bytes, minor: int) -> Verdict:
+    """Judge a grammatical field block, given with the CRLF before it: what it says about host, body and connection.
+
+    Returns the Host field's value (b"" without one), the content length (CHUNKED where chunks tell), whether the
+    connection may persist, and whether the client waits for 100 (Continue). Raises Refusal.
+    """
+    low = block.lower()
+    # RFC 9112 section 3.2: exactly one Host in HTTP/1.1; a repeated one is refused in HTTP/1.0 too.
+    hosts = low.count(b"\r\nhost:")
+    if hosts == 1:
+        authority = _judge_host(_value(block, low, b"\r\nhost:"), "The Host field")
+    elif hosts:
+        raise Refusal(400, "The Host field is repeated.")
+    elif minor:
+        raise Refusal(400, "An HTTP/1.1 request needs a Host field.")
+    else:
+        authority = b""
+    # RFC 9112 section 6.3
+    length: int | None = 0
+    if b"\r\ntransfer-encoding:" in low:
+        _judge_coding(low, minor)
+        length = CHUNKED
+    elif b"\r\ncontent-length:" in low:
+        length = _judge_length(low)
+    # RFC 9110 section 8.3: it is a singleton, and programs differ on which of two counts.
+    if low.count(b"\r\ncontent-type:") > 1:
+        raise Refusal(400, "The Content-Type field is repeated.")
+    # RFC 9110 section 10.1.1: ignored in HTTP/1.0. Without a body there is nothing to wait for.
+    expects = False
+    if minor and b"\r\nexpect:" in low:
+        if low.count(b"\r\nexpect:") > 1 or _value(low, low, b"\r\nexpect:") != b"100-continue":
+            raise Refusal(417, "The only expectation met here is 100-continue.")
+        expects = length != 0
+    # RFC 9112 section 9.3
+    keep_alive = minor == 1
+    if b"\r\nconnection:" in low:
+        options = _options(low)
+        keep_alive = b"close" not in options and (minor == 1 or b"keep-alive" in options)
+    return authority, length, keep_alive, expects
+
+
+def _value(block: bytes, low: bytes, name: bytes, start: int = 0) -> bytes:
+    """The value of the first field `name` (given as `CRLF name:`) from `start`, as `block` spells it."""
+    at = low.index(name, start) + len(name)
+    return block[at : block.index(b"\r\n", at)].strip(b" \t")
+
+
+def _options(low: bytes) -> list[bytes]:
+    """The members of all Connection fields."""
+    found = []
+    for line in low.split(b"\r\nconnection:")[1:]:
+        found += [member.strip(b" \t") for member in line.partition(b"\r\n")[0].split(b",")]
+    return found
+
+
+def _judge_host(value: bytes, whose: str) -> bytes:
+    """`value` itself, if it is `uri-host [ ":" port ]` (RFC 9110 section 7.2) and names a host."""
+    match = _HOST(value)
+    if match is not None:
+        address, port = match.groups()
+        if port and int(port) > 65535:
+            raise Refusal(400, f"{whose} has a port above 65535.")
+        if address is None or _is_ipv6(address):
+            return value
+    if not value:
+        raise Refusal(400, f"{whose} is empty.")
+    if b"@" in value:
+        raise Refusal(400, f"{whose} holds user information.")
+    raise Refusal(400, f"{whose} is not a host with an optional port.")
+
+
+def _is_ipv6(text: bytes) -> bool:
+    try:
+        IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return False
+    return True
+
+
+def _judge_length(low: bytes) -> int:
+    """The Content-Length (RFC 9112 section 6.3, rules 4 to 6): digits, once. 19 of them fit in 64 bits."""
+    if low.count(b"\r\ncontent-length:") > 1:
+        raise Refusal(400, "The Content-Length field is repeated.")
+    value = _value(low, low, b"\r\ncontent-length:")
+    if _LENGTH(value) is None:
+        raise Refusal(400, "Content-Length is not 1 to 19 decimal digits.")
+    return int(value)
+
+
+def _judge_coding(low: bytes, minor: int) -> None:
+    """Refuse a Transfer-Encoding that is not exactly one `chunked` (RFC 9112 sections 6.1 and 7).
+
+    Never a fall-back to Content-Length: that is gunicorn's CVE-2024-1135.
+    """
+    if not minor:
+        raise Refusal(400, "Transfer-Encoding has no meaning in HTTP/1.0.")
+    if b"\r\ncontent-length:" in low:
+        raise Refusal(400, "Transfer-Encoding and Content-Length exclude each other.")
+    if low.count(b"\r\ntransfer-encoding:") > 1:
+        raise Refusal(400, "The Transfer-Encoding field is repeated.")
+    value = _value(low, low, b"\r\ntransfer-encoding:")
+    if value == b"chunked":
+        return
+    codings = [_CODING(member.strip(b" \t")) for member in value.split(b",")]
+    if None in codings or all(coding is not None and coding[1] == b"chunked" for coding in codings):
+        raise Refusal(400, "Transfer-Encoding is not exactly one chunked.")
+    raise Refusal(501, "The only transfer coding served here is chunked.")

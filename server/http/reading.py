@@ -1,0 +1,194 @@
+"""The reading side of a connection: bytes in, requests and bodies out, or a Refusal.
+
+The gate judges, the codec reads, and here the two are put together. Laws:
+
+- Nothing reaches a codec before the gate has admitted it, and never a byte beyond this message.
+- The same bytes get the same verdict, however they were cut on their way.
+- What a connection repeats is parsed once: clients send the same field block again and again, and only the target
+  changes. The last block's exact bytes, with the version's last digit in front, are kept with what they meant; the
+  same bytes again cost a comparison. Only blocks of requests without a body are kept, whose meaning depends on
+  nothing else, and only short ones, since an idle connection holds its block.
+- After a Refusal neither reader is asked again: the connection answers and ends.
+"""
+
+from collections.abc import Callable
+
+from handlers.messages import Fields, Request
+from server.config import Limits
+from server.http import Codec
+from server.http.framing import ChunkWalker
+from server.http.gate import CHUNKED, FIELD_BLOCK, ORIGIN_LINE, Disagreement, Refusal, judge_fields
+from server.http.scanner import Scanner
+
+MAX_REPEATED = 4096  # a browser's block with a few cookies is about 1 KiB
+
+# The usual methods' strings, so that a request on the usual path makes none.
+_METHODS = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "QUERY")
+}
+
+
+class HeadReader:
+    """Reads the heads of one connection's requests, one after the other.
+
+    `consumed` is how many bytes the last head took, an ignored empty line before it included.
+    """
+
+    __slots__ = (
+        "_authority",
+        "_codec",
+        "_fields",
+        "_keep_alive",
+        "_limits",
+        "_peer",
+        "_repeated",
+        "_room",
+        "_scanner",
+        "consumed",
+    )
+
+    def __init__(self, limits: Limits, codec: Codec, peer: str = "") -> None:
+        self._limits = limits
+        self._codec = codec
+        self._peer = peer
+        self._scanner: Scanner | None = None
+        self._repeated = b""
+        self._room = -1  # how long a request line may be with the block that is kept; none is kept
+        self._fields: Fields = ()
+        self._authority = b""
+        self._keep_alive = True
+        self.consumed = 0
+
+    def read(self, data: bytes) -> Request | None:
+        """The request whose head `data` begins with, or None when that is not whole: call again with the longer data.
+
+        `data` is everything received and not yet consumed. Raises Refusal as soon as it cannot become a good head.
+        """
+        if self._scanner is not None:
+            return self._scan(data, self._scanner)
+        match = ORIGIN_LINE(data)
+        if match is None:
+            return self._scan(data, Scanner(self._limits))
+        at = match.end()
+        if at > self._room or not data.startswith(self._repeated, at):
+            return self._read_usual(data, at)
+        self.consumed = at + len(self._repeated)
+        method, target = match.groups()
+        return Request(
+            _METHODS.get(method) or method.decode("ascii"),
+            target.decode("ascii"),
+            self._fields,
+            minor=data[at] - 48,
+            authority=self._authority,
+            keep_alive=self._keep_alive,
+            body_limit=self._limits.max_body,
+            peer=self._peer,
+        )
+
+    def _read_usual(self, data: bytes, at: int) -> Request | None:
+        """Read a head whose request line is of the usual form; `at` is its version's last digit."""
+        limits = self._limits
+        begin = at + 3
+        match = FIELD_BLOCK(data, begin)
+        if (
+            match is None
+            or at >= limits.max_request_line
+            or match.end() > limits.max_head
+            or not _within(limits, data, begin, match.end())
+        ):
+            return self._scan(data, Scanner(limits))
+        return self._finish(data, 0, begin, match.end(), b"", data[at] - 48)
+
+    def _scan(self, data: bytes, scanner: Scanner) -> Request | None:
+        """Read an unusual or unfinished head, or find its offence."""
+        end = scanner.scan(data)
+        if end < 0:
+            self._scanner = scanner
+            return None
+        self._scanner = None
+        return self._finish(data, scanner.start, scanner.line_end, end, scanner.authority, scanner.minor)
+
+    def _finish(self, data: bytes, start: int, begin: int, end: int, authority: bytes, minor: int) -> Request:
+        """Make the request of the grammatical head from `start` to `end`, whose fields begin at `begin`."""
+        host, length, keep_alive, expects = judge_fields(data[begin - 2 : end], minor)
+        method, target, fields = self._codec.read_head(data[start:end])
+        self.consumed = end
+        if length is CHUNKED:
+            # RFC 9112 section 7: codings are case-insensitive. h11 has lower-cased this one; so do we for all.
+            fields = tuple((name, b"chunked" if name == b"transfer-encoding" else value) for name, value in fields)
+        if length == 0 and end - begin < MAX_REPEATED:
+            self._repeated = data[begin - 3 : end]
+            self._room = min(self._limits.max_request_line - 1, self._limits.max_head - len(self._repeated))
+            self._fields = fields
+            self._authority = host
+            self._keep_alive = keep_alive
+        return Request(
+            method,
+            target,
+            fields,
+            minor=minor,
+            # RFC 9112 section 3.2.2: an absolute-form target's authority replaces Host.
+            authority=authority or host,
+            content_length=length,
+            keep_alive=keep_alive,
+            expects_continue=expects,
+            body_limit=self._limits.max_body,
+            peer=self._peer,
+        )
+
+
+def _within(limits: Limits, data: bytes, begin: int, end: int) -> bool:
+    """Whether a grammatical field block keeps to the limits on its lines and their number."""
+    if data.count(b"\r\n", begin, end) - 1 > limits.max_fields:
+        return False
+    if end - begin <= limits.max_field_line:
+        return True
+    return max(map(len, data[begin:end].split(b"\r\n"))) <= limits.max_field_line
+
+
+class BodyReader:
+    """Reads one request's body. `ended` says that its last byte has been fed."""
+
+    __slots__ = ("_codec", "_decode", "_left", "_read", "_request", "_walker", "ended")
+
+    def __init__(self, request: Request, limits: Limits, codec: Codec) -> None:
+        self._request = request
+        self._codec = codec
+        self._left = request.content_length or 0
+        self._read = 0
+        self._decode: Callable[[bytes], bytes] | None = None
+        self._walker = ChunkWalker(limits) if request.chunked else None
+        self.ended = request.content_length == 0
+
+    def feed(self, data: bytes) -> tuple[bytes, int]:
+        """Body bytes, and how many bytes of `data` were consumed: all, unless the message ended before.
+
+        Raises Refusal: 413 when the body is, or announces itself, longer than the request's `body_limit` of this
+        moment (an empty `data` asks just that), 400 for bad framing.
+        """
+        limit = self._request.body_limit
+        if self._read + self._left > limit:
+            raise Refusal(413, f"The body is longer than {limit} bytes.")
+        if self.ended:
+            return b"", 0
+        if self._walker is not None:
+            return self._feed_chunks(self._walker, data, limit)
+        # A Content-Length body needs no decoding, and so no codec: its framing is a number.
+        piece = data[: self._left]
+        self._read += len(piece)
+        self._left -= len(piece)
+        self.ended = not self._left
+        return piece, len(piece)
+
+    def _feed_chunks(self, walker: ChunkWalker, data: bytes, limit: int) -> tuple[bytes, int]:
+        framed, taken = walker.walk(data, limit)
+        if self._decode is None:
+            self._decode = self._codec.decoder()
+        body = self._decode(framed) if framed else b""
+        self._read += len(body)
+        if self._read != walker.size:
+            raise Disagreement(self._codec.name)
+        if walker.ended:
+            self.ended = True
+            self._decode = None
+        return body, taken
