@@ -1,0 +1,100 @@
+"""A loop and an executor small enough to read: they run handlers in tests, with real threads and no clock."""
+
+import inspect
+import queue
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+from handlers.messages import Answer, Application, File, Piece, Request, Response
+from handlers.operations import NEXT_PIECE, Operation
+from statemachines.contract import Name
+from statemachines.engine import Machine
+
+PATIENCE = 30.0
+"""Seconds until a test that waits for a thread is given up; nothing that works waits this long."""
+
+
+class FakeLoop:
+    """Runs, on the thread that calls `turn`, what other threads hand over."""
+
+    def __init__(self) -> None:
+        self.callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.limits: Mapping[str, float] = {}
+
+    def clock(self) -> float:
+        raise AssertionError("no handler reads the clock")
+
+    def add(self, machine: Machine) -> None:
+        raise AssertionError("no machine here")
+
+    def fire(self, machine: Machine, trigger: Name) -> None:
+        raise AssertionError("no machine here")
+
+    def revisit(self, machine: Machine) -> None:
+        raise AssertionError("no machine here")
+
+    def call_from_thread(self, callback: Callable[[], None]) -> None:
+        self.callbacks.put(callback)
+
+    def turn(self) -> None:
+        """Wait for one callback and run it."""
+        self.callbacks.get(timeout=PATIENCE)()
+
+
+class FakeExecutor:
+    """Carries out one coroutine after the other, as a connection does."""
+
+    def __init__(self, loop: FakeLoop | None = None, pieces: Iterable[bytes] = ()) -> None:
+        self.loop = loop or FakeLoop()
+        self.pieces = iter(pieces)
+        self.descriptions: list[str] = []
+        self.ended: dict[Operation, tuple[object, BaseException | None]] = {}
+
+    def finished(self, operation: Operation, result: object = None, error: BaseException | None = None) -> None:
+        assert operation not in self.ended, "an operation ends once"
+        self.ended[operation] = (result, error)
+
+    def wait(self, operation: Operation) -> tuple[object, BaseException | None]:
+        """Turn the loop until `operation` has ended."""
+        while operation not in self.ended:
+            self.loop.turn()
+        return self.ended.pop(operation)
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Step `coroutine` to its end; hand back what it returned, raise what it raised."""
+        result: object = None
+        error: BaseException | None = None
+        try:
+            while True:
+                asked = coroutine.send(result) if error is None else coroutine.throw(error)
+                if asked is NEXT_PIECE:
+                    result, error = next(self.pieces, b""), None
+                    continue
+                assert isinstance(asked, Operation)
+                asked.start(self)
+                self.descriptions.append(asked.describe())
+                result, error = self.wait(asked)
+        except StopIteration as stopped:
+            return stopped.value
+
+    def answer(self, application: Application, request: Request) -> Response:
+        """The application's answer, its body not yet taken."""
+        answer: Answer = application(request)
+        if inspect.iscoroutine(answer):
+            answer = self.run(answer)
+        assert isinstance(answer, Response)
+        return answer
+
+    def pieces_of(self, response: Response) -> list[Piece]:
+        """The body's pieces, as handed over."""
+        body = response.body
+        if isinstance(body, bytes | File):
+            return [body]
+        if not isinstance(body, AsyncIterable):
+            return list(body)
+        iterator, pieces = aiter(body), []
+        while True:
+            try:
+                pieces.append(self.run(iterator.__anext__()))  # type: ignore[arg-type]
+            except StopAsyncIteration:
+                return pieces
