@@ -1,0 +1,58 @@
+"""What an `await` hands to the executor, and what it gets back."""
+
+import pytest
+
+from handlers.operations import NEXT_PIECE, Executor, Operation
+
+
+class Answer(Operation):
+    """An operation that a test ends by hand."""
+
+    def start(self, executor: Executor) -> None:
+        raise AssertionError("a test starts nothing")
+
+    def cancel(self) -> None:
+        raise AssertionError("a test cancels nothing")
+
+    def describe(self) -> str:
+        return "a test"
+
+
+async def wait_for(operation: Operation) -> object:
+    return await operation
+
+
+def test_await_hands_over_the_operation_and_gets_its_result() -> None:
+    operation = Answer()
+    coroutine = wait_for(operation)
+    assert coroutine.send(None) is operation
+    with pytest.raises(StopIteration) as stopped:
+        coroutine.send(42)
+    assert stopped.value.value == 42
+
+
+def test_an_error_is_raised_at_the_await() -> None:
+    coroutine = wait_for(Answer())
+    coroutine.send(None)
+    with pytest.raises(LookupError, match="gone"):
+        coroutine.throw(LookupError("gone"))
+
+
+def test_an_operation_says_how_it_is_begun_given_up_and_described() -> None:
+    class Half(Operation):
+        def start(self, executor: Executor) -> None: ...
+
+    with pytest.raises(TypeError, match="abstract method"):
+        Half()  # type: ignore[abstract]
+
+
+def test_the_next_piece_is_no_operation() -> None:
+    async def handler() -> bytes:
+        return await NEXT_PIECE
+
+    coroutine = handler()
+    assert coroutine.send(None) is NEXT_PIECE
+    assert not isinstance(NEXT_PIECE, Operation)
+    with pytest.raises(StopIteration) as stopped:
+        coroutine.send(b"piece")
+    assert stopped.value.value == b"piece"
