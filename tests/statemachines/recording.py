@@ -6,7 +6,7 @@ from typing import cast
 
 from statemachines.checks import methods
 from statemachines.contract import Cause, Name, Row, Table
-from statemachines.engine import Dispatch, Engine, Machine
+from statemachines.engine import Dispatch, Edge, Engine, Machine
 
 BOTH = tuple(Dispatch)
 
@@ -91,10 +91,11 @@ def machine_of(
     dispatch: Dispatch = Dispatch.COMPILED,
     clock: Callable[[], float] | None = None,
     limits: Mapping[str, float] | None = None,
+    observer: Callable[[Machine, Edge], None] | None = None,
 ) -> Recording:
     """A recording machine of `table` in its initial state, with an engine of its own."""
     model = recording_model(table)
-    return model(Engine(table, model, clock or Clock(), limits, dispatch))
+    return model(Engine(table, model, clock or Clock(), limits, dispatch, observer))
 
 
 def machine_in(table: Table, state: Name, dispatch: Dispatch = Dispatch.COMPILED) -> Recording:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from statemachines import checks
 from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
-from statemachines.engine import Dispatch, Engine, Machine, UnexpectedTrigger
+from statemachines.engine import HISTORY, Dispatch, Engine, Machine, UnexpectedTrigger
 from statemachines.tables import TABLES
 from tests.statemachines.recording import Clock
 
@@ -115,11 +115,13 @@ def model_of(table: Table) -> type[Scripted]:
     return type("Model", (Scripted,), made)
 
 
-def walk_through(table: Table, walk: Walk, dispatch: Dispatch) -> dict[str, Any]:
+def walk_through(table: Table, walk: Walk, dispatch: Dispatch, observed: bool = False) -> dict[str, Any]:
     """Walk and tell everything that can be told afterwards."""
+    seen: list[Row] = []
+    observer = (lambda _, edge: seen.append(edge.row)) if observed else None
     model = model_of(table)
     clock = Clock(0.0, tick=0.001)
-    engine = Engine(table, model, clock, dispatch=dispatch)
+    engine = Engine(table, model, clock, dispatch=dispatch, observer=observer)
     machine = model(engine, walk)
     stops: list[tuple[Name, str]] = []
     for trigger in walk.fired:
@@ -128,6 +130,8 @@ def walk_through(table: Table, walk: Walk, dispatch: Dispatch) -> dict[str, Any]
             stops.append((machine.state, "rests"))
         except (UnexpectedTrigger, Boom) as error:
             stops.append((machine.state, f"{type(error).__name__}: {error}"))
+    if observed:
+        assert seen[-HISTORY:] == [edge.row for _, edge in machine.history]
     return {
         "stops": stops,
         "guards asked and actions called, each in its state": machine.trace,
@@ -140,12 +144,20 @@ def walk_through(table: Table, walk: Walk, dispatch: Dispatch) -> dict[str, Any]
     }
 
 
+def assert_the_same_walk(table: Table, walk: Walk) -> None:
+    """By the compiled edges, by the library, and by each with an observer."""
+    compiled = walk_through(table, walk, Dispatch.COMPILED)
+    assert walk_through(table, walk, Dispatch.TRANSITIONS) == compiled
+    assert walk_through(table, walk, Dispatch.COMPILED, observed=True) == compiled
+    assert walk_through(table, walk, Dispatch.TRANSITIONS, observed=True) == compiled
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_random_machine_does_the_same_under_both_dispatches(data: st.DataObject) -> None:
     table = data.draw(tables())
     walk = data.draw(walks(table.triggers))
-    assert walk_through(table, walk, Dispatch.COMPILED) == walk_through(table, walk, Dispatch.TRANSITIONS)
+    assert_the_same_walk(table, walk)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -160,7 +172,7 @@ def test_every_check_holds_for_the_random_tables(table: Table) -> None:
 def test_our_machines_do_the_same_under_both_dispatches(name: str, data: st.DataObject) -> None:
     table = TABLES[name]
     walk = data.draw(walks(table.triggers))
-    assert walk_through(table, walk, Dispatch.COMPILED) == walk_through(table, walk, Dispatch.TRANSITIONS)
+    assert_the_same_walk(table, walk)
 
 
 @settings(max_examples=60, deadline=None)

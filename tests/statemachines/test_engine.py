@@ -10,7 +10,18 @@ import transitions
 
 from statemachines import engine as engine_module
 from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
-from statemachines.engine import BUCKETS, HISTORY, Definition, Dispatch, Engine, TableError, UnexpectedTrigger, define
+from statemachines.engine import (
+    BUCKETS,
+    HISTORY,
+    Definition,
+    Dispatch,
+    Edge,
+    Engine,
+    Machine,
+    TableError,
+    UnexpectedTrigger,
+    define,
+)
 from tests.statemachines.recording import BOTH, Clock, Recording, machine_of, recording_model
 
 
@@ -320,6 +331,42 @@ def test_the_clock_is_read_once_a_passage(dispatch: Dispatch) -> None:
     assert clock.now == 3.0
 
 
+# --- the observer
+
+
+@both
+def test_an_observer_is_told_of_each_passage_before_its_action_runs(dispatch: Dispatch) -> None:
+    seen: list[tuple[Name, Row, list[str]]] = []
+
+    def observe(told: Machine, edge: Edge) -> None:
+        seen.append((told.state, edge.row, list(machine.calls)))
+
+    machine = machine_of(TABLE, dispatch, observer=observe)
+    machine.yes = {"is_dry"}
+    machine.script(stroll=T.TIRED)
+    machine.engine.fire(machine, T.CALLED)
+    assert seen == [
+        (S.WALKING, TABLE.rows[1], ["is_sunny?", "is_dry?"]),
+        (S.RESTING, TABLE.rows[3], ["is_sunny?", "is_dry?", "stroll"]),
+    ]
+
+
+@both
+def test_an_observer_is_not_told_of_what_was_refused(dispatch: Dispatch) -> None:
+    seen: list[Edge] = []
+    machine = machine_of(TABLE, dispatch, observer=lambda machine, edge: seen.append(edge))
+    with pytest.raises(UnexpectedTrigger, match="walker: nothing is to be done on TIRED in RESTING"):
+        machine.engine.fire(machine, T.TIRED)
+    assert seen == []
+
+
+@both
+def test_an_observer_hears_nothing_when_none_is_fired(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch, observer=lambda machine, edge: None)
+    machine.engine.fire(machine, None)
+    assert list(machine.history) == []
+
+
 # --- the machine and its nodes
 
 
@@ -403,8 +450,7 @@ def test_machines_and_edges_name_themselves() -> None:
 
 
 def test_a_machine_is_a_slotted_object_and_its_state_has_no_other_door() -> None:
-    model = Recording.__mro__[1]
-    machine: Any = model(machine_of(TABLE).engine, 3)
+    machine: Any = Machine(machine_of(TABLE).engine, 3)
     with pytest.raises(AttributeError):
         machine.state = S.GONE
     with pytest.raises(AttributeError):
@@ -416,7 +462,7 @@ def test_a_machine_is_a_slotted_object_and_its_state_has_no_other_door() -> None
 
 def test_a_model_without_a_method_that_the_table_names_is_refused() -> None:
     with pytest.raises(TableError, match="Machine has no method listen, which its table names"):
-        Engine(TABLE, engine_module.Machine, Clock())
+        Engine(TABLE, Machine, Clock())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""The stories of a listening socket: it pauses where it could not accept, and comes back."""
+
+import pytest
+
+from statemachines.contract import Cause, Interest
+from statemachines.engine import Dispatch
+from statemachines.listener import PAUSE, TABLE, State, Trigger
+from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
+
+S, T = State, Trigger
+
+both = pytest.mark.parametrize("dispatch", BOTH)
+
+
+@both
+@pytest.mark.parametrize("reason", [T.CAPACITY_REACHED, T.DESCRIPTORS_EXHAUSTED])
+def test_it_pauses_when_it_can_not_accept_and_comes_back_when_a_connection_ends(
+    dispatch: Dispatch, reason: Trigger
+) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.engine.fire(machine, reason)
+    assert machine.state is S.PAUSED
+    assert machine.node.spec.waits_for is Interest.NOTHING, "a readable socket that can not accept would spin"
+    machine.engine.fire(machine, T.CONNECTION_ENDED)
+    assert (machine.passed[-1].dest, machine.calls) == (S.ACCEPTING, [])
+
+
+@both
+def test_after_a_pause_it_accepts_again_when_there_is_room(dispatch: Dispatch) -> None:
+    clock = Clock()
+    machine = machine_of(TABLE, dispatch, clock)
+    machine.engine.fire(machine, T.CAPACITY_REACHED)
+    assert not machine.is_overdue(clock.now + 0.999)
+    assert machine.is_overdue(clock.now + PAUSE.seconds)
+    machine.yes = {"has_room"}
+    machine.engine.fire(machine, T.DEADLINE_PASSED)
+    assert (machine.state, machine.calls) == (S.ACCEPTING, ["has_room?"])
+
+
+@both
+def test_after_a_pause_without_room_it_turns_away_those_who_wait_and_pauses_anew(dispatch: Dispatch) -> None:
+    clock = Clock()
+    machine = machine_of(TABLE, dispatch, clock)
+    machine.engine.fire(machine, T.CAPACITY_REACHED)
+    clock.now += 1
+    machine.engine.fire(machine, T.DEADLINE_PASSED)
+    assert (machine.state, machine.calls, machine.since) == (S.PAUSED, ["has_room?", "turn_away"], clock.now)
+
+
+@both
+@pytest.mark.parametrize("state", [S.ACCEPTING, S.PAUSED])
+def test_a_drain_closes_it_in_every_state(dispatch: Dispatch, state: State) -> None:
+    machine = machine_in(TABLE, state, dispatch)
+    machine.engine.fire(machine, T.DRAIN_STARTED)
+    assert (machine.state, machine.cause) == (S.CLOSED, Cause.OPERATOR)
+    took = ["take_backlog"] if state is S.ACCEPTING else []
+    assert machine.calls == took, "closing would reset those who have come before; while paused there is no room"
+
+
+def test_the_end_of_a_connection_is_of_no_interest_while_it_accepts() -> None:
+    machine = machine_of(TABLE)
+    assert not machine.accepts(T.CONNECTION_ENDED)
+    assert not machine.is_overdue(1e12)

@@ -1,0 +1,126 @@
+"""Every machine there is: its full State x Trigger product, and its names against its model's and its docstrings."""
+
+import inspect
+import re
+import sys
+from typing import Any
+
+import pytest
+
+from statemachines import checks
+from statemachines.contract import Deadline, Name, Table
+from statemachines.engine import Dispatch, UnexpectedTrigger
+from statemachines.tables import TABLES
+from tests.statemachines.recording import BOTH, machine_in
+
+CELLS = [
+    pytest.param(table, cell, id=f"{table.name}-{cell.state}-{cell.trigger}")
+    for table in TABLES.values()
+    for cell in checks.product(table)
+]
+each_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+
+
+def model_of(table: Table) -> Any:
+    """The Protocol beside the table."""
+    return vars(sys.modules[table.states.__module__])["Model"]
+
+
+@pytest.mark.parametrize("dispatch", BOTH)
+@pytest.mark.parametrize(("table", "cell"), CELLS)
+def test_every_pair_of_state_and_trigger_is_a_row_or_an_error_that_leaves_everything_alone(
+    table: Table, cell: checks.Cell, dispatch: Dispatch
+) -> None:
+    for row in cell.rows:
+        machine = machine_in(table, cell.state, dispatch)
+        machine.yes = {row.guard}
+        machine.engine.fire(machine, cell.trigger)
+        assert (machine.state, machine.passed) == (row.dest, [row])
+        above = cell.rows[: cell.rows.index(row) + 1]
+        assert machine.calls == [f"{tried.guard}?" for tried in above if tried.guard] + [row.action] * bool(row.action)
+    if not cell.rows:
+        machine = machine_in(table, cell.state, dispatch)
+        since = machine.since
+        with pytest.raises(UnexpectedTrigger) as caught:
+            machine.engine.fire(machine, cell.trigger)
+        assert (caught.value.machine, caught.value.state, caught.value.trigger) == (
+            table.name,
+            cell.state,
+            cell.trigger,
+        )
+        assert str(caught.value) == f"{table.name}: nothing is to be done on {cell.trigger} in {cell.state}"
+        assert (machine.state, machine.since, list(machine.history), machine.calls) == (cell.state, since, [], [])
+        assert not any(edge.count for edge in machine.engine.edges)
+        assert not any(any(node.dwell) for node in machine.engine.nodes)
+
+
+@each_table
+def test_a_table_names_exactly_its_models_methods(table: Table) -> None:
+    assert checks.unlike_model(table, model_of(table)) == []
+
+
+@each_table
+def test_every_method_of_a_model_says_what_it_does(table: Table) -> None:
+    methods = [method for name, method in vars(model_of(table)).items() if name in checks.methods(table)]
+    assert all(inspect.getdoc(method) for method in methods)
+
+
+def promised(table: Table, method: str) -> list[Name]:
+    """The triggers that the docstring of `method` says it hands back."""
+    words = set(re.findall(r"\b[A-Z_]{2,}\b", inspect.getdoc(getattr(model_of(table), method)) or ""))
+    return [trigger for trigger in table.triggers if trigger in words]
+
+
+@each_table
+def test_what_an_action_promises_to_hand_back_has_a_row_where_the_action_runs(table: Table) -> None:
+    rows = {(row.source, row.trigger) for row in table.rows}
+    broken = [
+        f"{row.action} hands back {trigger} in {row.dest}"
+        for row in table.rows
+        if row.action
+        for trigger in promised(table, row.action)
+        if (row.dest, trigger) not in rows
+    ]
+    assert broken == []
+
+
+@each_table
+def test_what_is_seen_when_ready_has_a_row_in_a_state_that_looks_so(table: Table) -> None:
+    heard: dict[str, set[Name]] = {}
+    for spec in table.specs:
+        heeded = {row.trigger for row in table.rows if row.source is spec.state}
+        heard[spec.when_ready] = heard.get(spec.when_ready, set()) | heeded
+    del heard[""]
+    assert [(look, found) for look in heard for found in promised(table, look) if found not in heard[look]] == []
+
+
+@each_table
+def test_a_table_is_found_by_its_own_name_which_is_its_modules(table: Table) -> None:
+    assert TABLES[table.name] is table
+    assert table.states.__module__ == f"statemachines.{table.name}"
+
+
+def test_no_two_deadlines_share_an_option() -> None:
+    options = [
+        spec.deadline.option for table in TABLES.values() for spec in table.specs if isinstance(spec.deadline, Deadline)
+    ]
+    assert len(options) == len(set(options))
+
+
+@each_table
+def test_every_deadline_says_why_and_so_do_its_rate_and_its_grace(table: Table) -> None:
+    for spec in table.specs:
+        if isinstance(spec.deadline, Deadline):
+            assert spec.deadline.name
+            assert spec.deadline.why
+            assert bool(spec.deadline.min_rate) == bool(spec.deadline.rate_why) == bool(spec.deadline.grace_why)
+            assert bool(spec.deadline.grace) == bool(spec.deadline.min_rate)
+
+
+def test_every_table_of_the_package_is_registered() -> None:
+    found = {
+        name
+        for name, module in sys.modules.items()
+        if name.startswith("statemachines.") and isinstance(vars(module).get("TABLE"), Table)
+    }
+    assert found == {f"statemachines.{name}" for name in TABLES}
