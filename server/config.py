@@ -62,7 +62,7 @@ class Limits:
     max_connections: int = _limit(
         0,
         "connections",
-        "open at a time; 0 means the descriptor limit less a reserve; beyond it clients wait, then get 503",
+        "open at a time; 0 stands for the descriptor limit less a reserve; beyond it clients wait, then get 503",
     )
 
 

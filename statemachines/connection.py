@@ -82,7 +82,7 @@ class Model(Protocol):
         """PEER_RESET when the connection is gone. Nothing is read."""
 
     def write(self, ready: int) -> Name | None:
-        """Write what the socket takes, up to a bound; OUTPUT_FLUSHED or PEER_RESET."""
+        """Write what the socket takes, up to a bound; as send_output."""
 
     def discard(self, ready: int) -> Name | None:
         """Read once and forget; PEER_CLOSED, PEER_RESET or LINGER_EXHAUSTED."""
@@ -112,7 +112,7 @@ class Model(Protocol):
         """Take the body's next piece from what was received; BODY_RECEIVED or BODY_REFUSED, else say 100 and wait."""
 
     def send_output(self) -> Name | None:
-        """Write; OUTPUT_FLUSHED or PEER_RESET, or None to wait for the socket."""
+        """Write; OUTPUT_FLUSHED, RESPONSE_BROKEN or PEER_RESET, or None to wait for the socket."""
 
     def produce_output(self) -> Name | None:
         """Get the response's next piece; OUTPUT_READY, BODY_WANTED, RESPONSE_BROKEN, or None to wait."""
@@ -252,6 +252,7 @@ ROWS = (
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.AWAITING_REQUEST, "may_keep_alive", "renew", Way.HAPPY),
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "peer_is_done", ends=Cause.CLIENT),
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.LINGERING, "", "half_close", ends=Cause.SERVER),
+    Row(S.SENDING_RESPONSE, T.RESPONSE_BROKEN, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.SERVER),
     Row(S.SENDING_RESPONSE, T.PEER_RESET, S.CLOSED, way=Way.FAULT, ends=Cause.CLIENT),
     Row(S.SENDING_RESPONSE, T.DEADLINE_PASSED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.SENDING_RESPONSE, T.CLOSE_ORDERED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.OPERATOR),

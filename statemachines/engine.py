@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import transitions
 
-from statemachines.contract import Deadline, Name, Row, Spec, Table
+from statemachines.contract import HUNG_UP, Deadline, Interest, Name, Row, Spec, Table
 
 Action = Callable[[Any], Name | None]
 Guard = Callable[[Any], bool]
@@ -53,6 +53,10 @@ class UnexpectedTrigger(Exception):
         self.trigger = trigger
 
 
+def _nothing(machine: object, ready: int) -> None:
+    """What a final state does with readiness."""
+
+
 class Node:
     """A compiled state: its spec, where it leads, and how long machines have stayed in it."""
 
@@ -61,6 +65,7 @@ class Node:
         "dwell",
         "edges",
         "final",
+        "heeds",
         "index",
         "mask",
         "patience",
@@ -73,11 +78,12 @@ class Node:
         self.spec = spec
         self.state = spec.state
         self.index = index
-        self.mask = int(spec.waits_for)
+        self.mask = int(spec.waits_for & (Interest.READABLE | Interest.WRITABLE))
+        self.heeds = self.mask | HUNG_UP
         self.final = spec.final
         self.edges: dict[Name, Edge] = {}
         self.dwell = [0] * BUCKETS
-        self.when_ready: Callable[[Any, int], Name | None] | None = _method(model, spec.when_ready)
+        self.when_ready: Callable[[Any, int], Name | None] = _method(model, spec.when_ready) or _nothing
         self.deadline = spec.deadline if isinstance(spec.deadline, Deadline) else None
         if self.deadline is None:
             self.patience = float("inf")
@@ -139,7 +145,10 @@ class Machine:
         return now - self.since >= self.node.patience
 
     def ended(self) -> None:
-        """Called once by the loop when the machine has reached its final state: give back what it holds."""
+        """Called once by the loop when the machine has left the map: give back what it holds but the descriptor."""
+
+    def close(self) -> None:
+        """Called once by the loop, after `ended` and between two batches of events: close the descriptor."""
 
     def __repr__(self) -> str:
         return f"<{self.engine.table.name} fd {self.descriptor} {self.node.state}>"
@@ -148,7 +157,8 @@ class Machine:
 class Engine:
     """One table, compiled for one class of models and one clock.
 
-    `limits` maps a deadline's option to seconds; what is missing has the table's default. Raises TableError when the
+    `limits` maps a deadline's option to seconds; what is missing has the table's default. `observer` is told of each
+    passage: for state changes in a debugging log. Raises TableError when the
     table is not sound, or when `model` lacks a method that it names.
     """
 
@@ -159,9 +169,11 @@ class Engine:
         clock: Callable[[], float],
         limits: Mapping[str, float] | None = None,
         dispatch: Dispatch = Dispatch.COMPILED,
+        observer: Callable[[Machine, Edge], None] | None = None,
     ) -> None:
         self.table = table
         self.clock = clock
+        self._observer = observer
         self.definition = define(table)
         self.nodes = [Node(spec, index, model, limits or {}) for index, spec in enumerate(table.specs)]
         self.edges = _compile(self.definition, table, self.nodes, model)
@@ -170,6 +182,8 @@ class Engine:
             self._passages = dict(zip(_transitions_of(self.definition, table), self.edges, strict=True))
             self.definition.engine = self
             self.fire = self._fire_by_library  # type: ignore[method-assign]
+        elif observer is not None:
+            self.fire = self._fire_observed  # type: ignore[method-assign]
 
     def fire(self, machine: Machine, trigger: Name | None) -> None:
         """Run `machine` from `trigger` until an action hands back None. Raises UnexpectedTrigger, or what an action
@@ -193,7 +207,7 @@ class Engine:
             trigger = edge.action(machine) if edge.action is not None else None
 
     def enter(self, machine: Machine, edge: Edge) -> None:
-        """The one door, for the library's dispatch; `fire` has it written out, a call costs a quarter of a passage."""
+        """The one door, for those who have time; `fire` has it written out, a call costs a quarter of a passage."""
         now = self.clock()
         stay = now - machine.since
         edge.source.dwell[int(stay * 1e6).bit_length()] += 1
@@ -202,6 +216,19 @@ class Engine:
         machine.history.append((now, edge))
         edge.count += 1
         machine.node = edge.dest
+        if self._observer is not None:
+            self._observer(machine, edge)
+
+    def _fire_observed(self, machine: Machine, trigger: Name | None) -> None:
+        """`fire`, telling the observer of each passage before its action runs."""
+        while trigger is not None:
+            edge = machine.node.edges.get(trigger)
+            if edge is None:
+                raise UnexpectedTrigger(self.table.name, machine.node.state, trigger)
+            while edge.guard is not None and not edge.guard(machine):
+                edge = edge.otherwise
+            self.enter(machine, edge)
+            trigger = edge.action(machine) if edge.action is not None else None
 
     def _fire_by_library(self, machine: Machine, trigger: Name | None) -> None:
         """`fire`, with the library's own dispatch choosing the row and calling guard and action."""

@@ -37,6 +37,9 @@ class Model(Protocol):
     def ignore(self, ready: int) -> Name | None:
         """Nothing is to be looked at while paused."""
 
+    def take_backlog(self) -> Name | None:
+        """Accept once more: closing would reset those who have come before."""
+
     def has_room(self) -> bool:
         """Whether a further connection may be opened."""
 
@@ -70,7 +73,7 @@ ROWS = (
     # --- taking connections
     Row(S.ACCEPTING, T.CAPACITY_REACHED, S.PAUSED),
     Row(S.ACCEPTING, T.DESCRIPTORS_EXHAUSTED, S.PAUSED, way=Way.FAULT),
-    Row(S.ACCEPTING, T.DRAIN_STARTED, S.CLOSED, ends=Cause.OPERATOR),
+    Row(S.ACCEPTING, T.DRAIN_STARTED, S.CLOSED, action="take_backlog", ends=Cause.OPERATOR),
     # --- out of room
     Row(S.PAUSED, T.CONNECTION_ENDED, S.ACCEPTING, way=Way.HAPPY),
     Row(S.PAUSED, T.DEADLINE_PASSED, S.ACCEPTING, "has_room"),

@@ -1,6 +1,6 @@
 """The machine of the loop's wake-up descriptor, by which other threads get the loop's attention.
 
-It has one state to rest in. It is a machine all the same: whatever has a descriptor is one, and the loop knows no kinds.
+It has one state to rest in. It is a machine all the same: whatever has a descriptor is one; the loop knows no kinds.
 """
 
 from enum import auto

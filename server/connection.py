@@ -1,0 +1,464 @@
+"""The shell of a client connection: bytes in, triggers out; actions in, bytes out.
+
+The table (statemachines.connection) says what happens when; here is how. Each method is one step of it. What the
+methods share:
+
+- one bounded read a readiness event, and a bounded amount written a turn, so that no client starves the others;
+- `input` holds what was received and not yet consumed; it is empty while the connection is idle;
+- `output`, `file` and `tail` hold what is to be sent, in this order; they are empty between two responses;
+- `exchange` is there from the head's arrival to the response's end.
+"""
+
+from handlers.errors import HTTPError
+from handlers.messages import File, Response, error_response
+from server.exchange import Exchange
+from server.http.gate import Refusal
+from server.http.reading import BodyReader, HeadReader
+from server.service import Service
+from server.transport import FileUnreadableError, PeerGoneError, Transport
+from statemachines.connection import State as S
+from statemachines.connection import Trigger as T
+from statemachines.contract import HUNG_UP, Way
+from statemachines.engine import Edge, Machine
+
+FILE_SIZE = 2 * 1024 * 1024
+"""Bytes of a file given to one sendfile(2), and sent in one turn: they are not copied, so they cost less time."""
+
+PIECES = 32
+"""Pieces of a response produced in one turn."""
+
+JOIN_SIZE = 64 * 1024
+"""A body up to this size is copied behind its head, to go out in one system call; a larger one has its own."""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection(Machine):
+    """One client's connection.
+
+    `bytes_in` and `bytes_out` count the whole connection; `taken` and `sent` this exchange's request and response.
+    `progressed` is the loop's time when a byte last moved, `requests` how many heads were received.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_turn",
+        "accepted_at",
+        "body",
+        "bytes_in",
+        "bytes_out",
+        "exchange",
+        "file",
+        "input",
+        "lingered",
+        "number",
+        "output",
+        "peer",
+        "piece",
+        "progressed",
+        "reader",
+        "refusal",
+        "requests",
+        "sent",
+        "service",
+        "tail",
+        "taken",
+        "transport",
+    )
+
+    def __init__(self, service: Service, transport: Transport, descriptor: int, peer: str) -> None:
+        super().__init__(service.engine, descriptor)
+        self.service = service
+        self.transport = transport
+        self.peer = peer
+        self.number = service.accepted = service.accepted + 1
+        self.reader = HeadReader(service.limits, service.codec, peer)
+        self.body: BodyReader | None = None
+        self.exchange: Exchange | None = None
+        self.refusal: Refusal | None = None
+        self.input = self.piece = b""
+        self.output: bytes | memoryview = b""
+        self.file: File | None = None
+        self.tail = b""
+        self.bytes_in = self.bytes_out = self.requests = self.taken = self.sent = self.lingered = 0
+        self.accepted_at = self.progressed = self.since
+        self._turn = self._allowance = 0
+
+    def request_id(self) -> str:
+        """Names the exchange in the log: the connection's number and the request's on it."""
+        return f"{self.number}-{self.requests}"
+
+    # --- when ready
+
+    def read_head(self, ready: int) -> T | None:
+        """Read once, or look at what is there already (`ready` 0): has a head come?"""
+        if ready:
+            try:
+                data = self.transport.read()
+            except PeerGoneError:
+                return T.PEER_RESET
+            if data is None:
+                return None
+            if not data:
+                return T.PEER_CLOSED
+            self.bytes_in += len(data)
+            if self.input:
+                data = self.input + data
+        else:
+            data = self.input
+        reader = self.reader
+        try:
+            request = reader.read(data)
+        except Refusal as refusal:
+            self.refusal = refusal
+            self.input = b""
+            return T.HEAD_REFUSED
+        if request is None:
+            self.input = data
+            return T.HEAD_STARTED if self.node.state is S.AWAITING_REQUEST else None
+        self.taken = reader.consumed
+        self.input = data[self.taken :]
+        self.requests += 1
+        request.body_limit = self.service.limits.max_body
+        self.exchange = Exchange(self, request)
+        return T.HEAD_RECEIVED
+
+    def read_body(self, ready: int) -> T | None:  # noqa: ARG002
+        """Read once: a piece of the body, its end, or an offence."""
+        try:
+            data = self.transport.read()
+        except PeerGoneError:
+            return T.PEER_RESET
+        if data is None:
+            return None
+        if not data:
+            # RFC 9112 section 8: a body that ended early is incomplete, and no handler runs on it.
+            self.refusal = Refusal(400, "The connection was closed inside the request's body.")
+            return T.BODY_REFUSED
+        self.bytes_in += len(data)
+        self.progressed = self.service.loop.now
+        return self._take(data)
+
+    def notice_hang_up(self, ready: int) -> T | None:
+        """Nothing is read while a handler waits; only the end of the connection is noticed."""
+        return T.PEER_RESET if ready & HUNG_UP else None
+
+    def write(self, ready: int) -> T | None:  # noqa: ARG002
+        """The socket takes bytes again."""
+        return self.send_output()
+
+    def discard(self, ready: int) -> T | None:  # noqa: ARG002
+        """Read once and forget, so that the peer gets to read our answer instead of a reset."""
+        try:
+            data = self.transport.read()
+        except PeerGoneError:
+            return T.PEER_RESET
+        if data is None:
+            return None
+        if not data:
+            return T.PEER_CLOSED
+        self.bytes_in += len(data)
+        self.lingered += len(data)
+        return T.LINGER_EXHAUSTED if self.lingered > self.service.limits.max_linger else None
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the state has lasted too long, or, where bytes should move, whether they move too slowly."""
+        if self.node.patience:
+            return super().is_overdue(now)
+        idle, rate, grace = self.service.paces[self.node.index]
+        if now - max(self.since, self.progressed) >= idle:
+            return True
+        waited = self.spent[self.node.index] + now - self.since - grace
+        moved = self.taken if self.node.state is S.READING_BODY else self.sent
+        return waited > 0 and moved < rate * waited
+
+    # --- guards
+
+    def has_more_output(self) -> bool:
+        """Whether the response has further pieces to be produced."""
+        return self.exchange is not None and self.exchange.has_more
+
+    def may_keep_alive(self) -> bool:
+        """RFC 9112 section 9.3: the head has not said close, the request was read to its end, and we do not drain."""
+        exchange = self.exchange
+        assert exchange is not None
+        request, head = exchange.request, exchange.head
+        return (
+            request is not None
+            and head is not None
+            and head.keep_alive
+            and request.body_ended
+            and not self.service.draining
+        )
+
+    def peer_is_done(self) -> bool:
+        """Whether the client itself asked for the close, and everything it sent has been read."""
+        assert self.exchange is not None
+        request = self.exchange.request
+        return request is not None and not request.keep_alive and request.body_ended and not self.input
+
+    def has_begun_response(self) -> bool:
+        """Whether a head has been composed: then no other answer can be given."""
+        return self.exchange is not None and self.exchange.head is not None
+
+    def wants_next_request(self, response: Response) -> bool:
+        """Whether a response may leave the connection open, as far as is known when its head is written. A streamed
+        one may still read the request's body; what it leaves unread shows at its end."""
+        exchange = self.exchange
+        assert exchange is not None
+        request = exchange.request
+        return (
+            request is not None
+            and request.keep_alive
+            and (request.body_ended or not isinstance(response.body, bytes | File))
+            and self.requests < self.service.limits.max_requests
+            and not self.service.draining
+        )
+
+    # --- actions: the handler
+
+    def call_handler(self) -> T | None:
+        """Give the request to the application."""
+        assert self.exchange is not None
+        return self.exchange.call(self.service.application)
+
+    def resume_handler(self) -> T | None:
+        """Go on with what the operation brought."""
+        assert self.exchange is not None
+        return self.exchange.resume()
+
+    def give_body(self) -> T | None:
+        """Go on with the piece of body that came."""
+        assert self.exchange is not None
+        piece, self.piece = self.piece, b""
+        return self.exchange.give(piece)
+
+    def take_body(self) -> T | None:
+        """Take what is there of the body. RFC 9110 section 10.1.1: 100 is said only now that the handler wants it."""
+        assert self.exchange is not None
+        request = self.exchange.request
+        assert request is not None
+        if self.body is None:
+            self.body = BodyReader(request, self.service.limits, self.service.codec)
+            self.progressed = self.service.loop.now
+        data, self.input = self.input, b""
+        fact = self._take(data)
+        if fact is None and request.expects_continue and not data:
+            request.expects_continue = False
+            return self._say_continue()
+        return fact
+
+    def _take(self, data: bytes) -> T | None:
+        assert self.body is not None
+        assert self.exchange is not None
+        try:
+            piece, consumed = self.body.feed(data)
+        except Refusal as refusal:
+            self.refusal = refusal
+            return T.BODY_REFUSED
+        self.taken += consumed
+        self.input = data[consumed:]
+        if self.body.ended:
+            request = self.exchange.request
+            assert request is not None
+            request.body_ended = True
+        elif not piece:
+            return None
+        self.piece = piece
+        return T.BODY_RECEIVED
+
+    def _say_continue(self) -> T | None:
+        """The socket's buffer is empty here, since every earlier response has been flushed; should it not take these
+        25 bytes all the same, the rest goes out before the response."""
+        try:
+            sent = self.transport.write(CONTINUE)
+        except PeerGoneError:
+            return T.PEER_RESET
+        self.bytes_out += sent
+        self.tail = CONTINUE[sent:]
+        return None
+
+    # --- actions: the response
+
+    def outgoing(self, output: bytes, body: bytes | File = b"", tail: bytes = b"") -> None:
+        """Take what is to be sent next: a head or a chunk's frame, then a body or a piece of one, then its end."""
+        if isinstance(body, File):
+            self.output, self.file, self.tail = self.tail + output, body, tail
+        elif len(body) <= JOIN_SIZE:
+            self.output = b"".join((self.tail, output, body, tail))
+            self.tail = b""
+        else:
+            self.output, self.tail = self.tail + output, body + tail if tail else body
+
+    def send_output(self) -> T | None:
+        """Write until all is sent, the socket takes no more, or others are to have their turn."""
+        transport = self.transport
+        try:
+            while True:
+                if self.output:
+                    size = len(self.output)
+                    sent = transport.write(self.output, more=self.file is not None or self.tail != b"")
+                    self.sent += sent
+                    self.bytes_out += sent
+                    if sent < size:
+                        self._keep_rest(sent)
+                        return None
+                    self.output = b""
+                if self.file is not None:
+                    if not self._send_file(self.file):
+                        return None
+                elif not self.tail:
+                    return self._flushed()
+                self.output, self.tail = self.tail, b""
+        except PeerGoneError:
+            return T.PEER_RESET
+        except FileUnreadableError as error:
+            self.service.logs.warning("file_unreadable", id=self.request_id(), reason=str(error))
+            return T.RESPONSE_BROKEN
+
+    def _keep_rest(self, sent: int) -> None:
+        if sent:
+            self.progressed = self.service.loop.now
+            self.output = memoryview(self.output)[sent:]
+
+    def _send_file(self, file: File) -> bool:
+        """Send of the file what the socket takes; whether that was all of it."""
+        if file.count:
+            sent = self.transport.send_file(file.descriptor, file.offset, min(file.count, FILE_SIZE))
+            file.offset += sent
+            file.count -= sent
+            self.sent += sent
+            self.bytes_out += sent
+            if sent:
+                self.progressed = self.service.loop.now
+        if file.count:
+            return False
+        file.close()
+        self.file = None
+        return True
+
+    def _flushed(self) -> T | None:
+        """All is sent. A response that has more pieces goes on at once, within its allowance for this turn."""
+        if self.exchange is None or not self.exchange.has_more:
+            return T.OUTPUT_FLUSHED
+        if self._turn != self.service.loop.turns:
+            self._turn = self.service.loop.turns
+            self._allowance = PIECES
+        self._allowance -= 1
+        return T.OUTPUT_FLUSHED if self._allowance else None
+
+    def produce_output(self) -> T | None:
+        """Get the response's next piece."""
+        assert self.exchange is not None
+        return self.exchange.produce()
+
+    def refuse(self) -> T | None:
+        """Give up the handler, and answer with the refusal's status and reason."""
+        assert self.refusal is not None
+        return self._answer(HTTPError(self.refusal.status, self.refusal.reason))
+
+    def refuse_late(self) -> T | None:
+        """Give up the handler; 408 when the client was too slow, 504 when what the handler awaited was."""
+        source = self.history[-1][1].source
+        assert source.deadline is not None
+        if source.state is S.QUERYING_BACKEND:
+            return self._answer(HTTPError(504, "What was asked to answer this did not answer in time."))
+        return self._answer(HTTPError(408, f"The {source.deadline.name} did not come in time."))
+
+    def _answer(self, error: HTTPError) -> T | None:
+        """Answer instead of the handler; the connection closes after it."""
+        exchange = self.exchange
+        if exchange is None:
+            self.exchange = exchange = Exchange(self, None)
+        exchange.abandon()
+        accept = exchange.request.get(b"accept") if exchange.request is not None else None
+        exchange.begin(error_response(error, accept), close=True)
+        return self.send_output()
+
+    # --- actions: the end of an exchange, and of the connection
+
+    def renew(self) -> None:
+        """The exchange is complete. Bytes of the next one are not reported by the kernel: the loop looks again."""
+        self._finish(None)
+        if self.input:
+            self.service.loop.revisit(self)
+
+    def half_close(self) -> T | None:
+        """RFC 9112 section 9.6: shut our side, and let the peer read what we sent before we close."""
+        if self.exchange is not None:
+            self._finish(None)
+        self.input = b""
+        try:
+            self.transport.shut_down()
+        except PeerGoneError:
+            return T.PEER_RESET
+        return None
+
+    def cut(self) -> None:
+        """Close with a reset."""
+        self.transport.reset_on_close()
+
+    def _finish(self, end: str | None) -> None:
+        """Log the exchange and forget it. `end` says who ended it, if it was not complete."""
+        exchange = self.exchange
+        assert exchange is not None
+        self.exchange = self.body = None
+        if exchange.has_more or exchange.operation is not None or end is not None:
+            exchange.abandon()
+        if self.service.logs.access:
+            self._log_request(exchange, end)
+        self.spent = self.service.unspent[:]
+        self.taken = self.sent = 0
+
+    def _log_request(self, exchange: Exchange, end: str | None) -> None:
+        request, response = exchange.request, exchange.response
+        times = {
+            node.state.lower(): round(seconds * 1000, 3)
+            for node, seconds in zip(self.engine.nodes, self.spent, strict=True)
+            if seconds
+        }
+        self.service.logs.request(
+            self.request_id(),
+            self.peer,
+            request.method if request is not None else "",
+            request.target if request is not None else "",
+            response.status if response is not None else 0,
+            self.taken,
+            self.sent,
+            times,
+            end,
+        )
+
+    def ending(self) -> Edge:
+        """The edge that decided the end: the first from which there was no way back."""
+        return next(edge for _, edge in self.history if edge.row.ends is not None)
+
+    def ended(self) -> None:
+        """Say how it ended, if not well, and give everything back."""
+        if not self.node.final:
+            return  # the loop itself is being closed
+        edge = self.ending()
+        if edge.row.way is Way.FAULT:
+            self.service.logs.warning(
+                "connection_ended",
+                id=self.number,
+                peer=self.peer,
+                cause=edge.row.ends,
+                state=edge.source.state,
+                trigger=edge.trigger,
+                reason=self.refusal.reason if self.refusal is not None else None,
+                requests=self.requests,
+                bytes_in=self.bytes_in,
+                bytes_out=self.bytes_out,
+            )
+        if self.exchange is not None:
+            self._finish(f"{edge.row.ends} in {edge.source.state}" if edge.row.way is Way.FAULT else None)
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+        self.input = self.output = self.tail = b""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self.transport.close()
+        self.service.on_connection_closed()

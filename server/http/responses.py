@@ -1,0 +1,175 @@
+"""Response heads: checked, assembled once from bytes, and exact.
+
+What an application hands out is not trusted: a status, a reason phrase or a field that is not well-formed raises
+ResponseError before a byte is sent, and the client gets 500. Framing is ours: Content-Length is checked against the
+body, Transfer-Encoding is never taken from the application.
+
+The checked field lines of a response are kept under (status, reason, fields), bounded, since applications send the same
+few again and again: a known combination costs one look-up.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+
+from handlers.messages import REASONS, Fields, File, Response
+
+_FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
+_FIELD_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
+_REASON = re.compile(r"[\t\x20-\x7e]*+")
+_LENGTH = re.compile(rb"[0-9]{1,19}+")
+
+_STATUSES = frozenset(range(200, 600))
+
+KEPT = 256
+"""Combinations of status and fields whose lines are kept."""
+
+
+def _matches(grammar: re.Pattern[bytes], value: object) -> bool:
+    """Whether an application's value is bytes of that grammar; str is a mistake that typing does not always catch."""
+    return isinstance(value, bytes) and grammar.fullmatch(value) is not None
+
+
+class ResponseError(Exception):
+    """The application handed out a response that can not be sent; the message says what is wrong with it."""
+
+
+class Lines:
+    """The checked status line and field lines of one (status, reason, fields), and what they say about framing."""
+
+    __slots__ = ("close", "content_length", "data", "has_date")
+
+    def __init__(self, status: int, reason: str | None, fields: Fields) -> None:
+        self.content_length: int | None = None
+        self.has_date = False
+        self.close = False
+        lines = [_status_line(status, reason)]
+        for name, value in fields:
+            self._check(name, value)
+            lower = name.lower()
+            if lower == b"connection":
+                continue  # ours to send: taken as the wish it is
+            lines.append(b"%b: %b\r\n" % (lower, value))
+        self.data = b"".join(lines)
+
+    def _check(self, name: bytes, value: bytes) -> None:
+        if not _matches(_FIELD_NAME, name):
+            raise ResponseError(f"field name {name!r} is not a token in bytes")
+        if not _matches(_FIELD_VALUE, value):
+            raise ResponseError(
+                f"the value of {name.decode()} has a control character or white space at an end, or is no bytes"
+            )
+        match name.lower():
+            case b"content-length":
+                if self.content_length is not None or not _LENGTH.fullmatch(value):
+                    raise ResponseError(f"content-length {value!r} is repeated or not a number")
+                self.content_length = int(value)
+            case b"transfer-encoding" | b"upgrade" | b"keep-alive" | b"te" | b"trailer":
+                raise ResponseError(f"{name.decode()} is the server's to send")
+            case b"connection":
+                self.close = value.lower() == b"close"
+            case b"date":
+                self.has_date = True
+
+
+def _status_line(status: int, reason: str | None) -> bytes:
+    """`HTTP/1.1 200 OK` (RFC 9112 section 4). 1xx are interim: not for an application to answer with."""
+    if status not in _STATUSES:
+        raise ResponseError(f"status {status!r} is not a number from 200 to 599")
+    phrase = REASONS.get(status, "") if reason is None else reason
+    if not _REASON.fullmatch(phrase):
+        raise ResponseError(f"reason phrase {phrase!r} has a control or non-ASCII character")
+    return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode("ascii"))
+
+
+class Head:
+    """A response head for the wire, and how its body is framed.
+
+    `length` is the number of body bytes promised, None when there is no promise; `chunked` when each piece is a chunk;
+    `has_body` is False for HEAD, 204 and 304; `keep_alive` is False when the head says close, or only the close can end
+    the body.
+    """
+
+    __slots__ = ("chunked", "data", "has_body", "keep_alive", "length")
+
+    def __init__(self, data: bytes, length: int | None, *, chunked: bool, has_body: bool, keep_alive: bool) -> None:
+        self.data = data
+        self.length = length
+        self.chunked = chunked
+        self.has_body = has_body
+        self.keep_alive = keep_alive
+
+
+class HeadWriter:
+    """Writes response heads for one loop: keeps the `date` line for a second, and checked lines while they are used.
+
+    `wall_clock` gives seconds since the epoch: it may jump, `date` follows it, and nothing else depends on it.
+    """
+
+    def __init__(self, wall_clock: Callable[[], float] = time.time) -> None:
+        self._wall_clock = wall_clock
+        self._date = b""
+        self._date_until = float("-inf")
+        self._lines: dict[tuple[int, str | None, Fields], Lines] = {}
+
+    def date(self, now: float) -> bytes:
+        """The `date` line; `now` is the loop's monotonic time: the wall clock is asked once a second of it."""
+        if now >= self._date_until:
+            wall = self._wall_clock()
+            self._date = b"date: %b\r\n" % formatdate(int(wall), usegmt=True).encode("ascii")
+            self._date_until = now + 1.0 - wall % 1.0
+        return self._date
+
+    def head(self, response: Response, method: str, minor: int, keep_alive: bool, now: float) -> Head:
+        """The head of `response` to a request of that method and minor version. Raises ResponseError."""
+        key = (response.status, response.reason, response.fields)
+        try:
+            lines = self._lines.get(key)
+        except TypeError:
+            raise ResponseError("fields are not a tuple of pairs of bytes") from None
+        if lines is None:
+            lines = self._keep(key)
+        length, chunked = _framing(response, lines, method, minor)
+        has_body = method != "HEAD"
+        data = lines.data if lines.has_date else lines.data + self.date(now)
+        if response.status == 204 or response.status == 304:
+            # RFC 9110 sections 15.3.5 and 15.4.5: no content; RFC 9110 section 8.6: no Content-Length in a 204.
+            has_body = chunked = False
+        elif chunked:
+            data += b"transfer-encoding: chunked\r\n"
+        elif length is None:
+            keep_alive = False  # only the close ends this body (RFC 9112 section 6.3, rule 8)
+        elif lines.content_length is None:
+            data += b"content-length: %d\r\n" % length
+        if lines.close or not keep_alive:
+            keep_alive = False
+            data += b"connection: close\r\n"
+        elif minor == 0:
+            data += b"connection: keep-alive\r\n"
+        return Head(data + b"\r\n", length, chunked=chunked, has_body=has_body, keep_alive=keep_alive)
+
+    def _keep(self, key: tuple[int, str | None, Fields]) -> Lines:
+        lines = Lines(*key)
+        if len(self._lines) >= KEPT:
+            self._lines.clear()
+        self._lines[key] = lines
+        return lines
+
+
+def _framing(response: Response, lines: Lines, method: str, minor: int) -> tuple[int | None, bool]:
+    """The length of the body, None where it is not known; and whether it goes out in chunks."""
+    body = response.body
+    promised = lines.content_length
+    if response.status in (204, 304):
+        if response.status == 204 and promised:
+            raise ResponseError("a 204 has no content-length")
+        return 0, False
+    if isinstance(body, bytes | File):
+        length = len(body) if isinstance(body, bytes) else body.count
+        if method == "HEAD" and not length and promised is not None:
+            return promised, False  # what GET would have sent (RFC 9110 section 9.3.2)
+        if promised is not None and promised != length:
+            raise ResponseError(f"content-length is {promised}, the body has {length} bytes")
+        return length, False
+    return promised, promised is None and minor >= 1

@@ -1,0 +1,270 @@
+"""The loop: wait -> dispatch -> settle interest -> reap -> sweep deadlines; and the descriptor -> machine map.
+
+Whatever has a descriptor is a machine, and the loop knows no kinds. Its laws:
+
+- Readiness fires triggers: the state's `when_ready` looks once, at a bounded amount, and names the fact.
+- Interest and deadline are read from the state; nobody arms them by hand.
+- Interest is lazy: it is widened when a state wants more than is registered, and narrowed only when a report comes that
+  the state does not want. A request in one segment, answered in one, costs no `epoll_ctl`.
+- Deadlines are swept a few times a second: entering a state arms nothing, since the engine notes the time anyway.
+- Only the loop closes descriptors, and only between two batches, so that a number is never reused within one.
+- An exception of one machine ends that machine, never the loop.
+
+The only module that reads the clock.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from server.poller import READABLE, Poller
+from statemachines import wakeup
+from statemachines.contract import Name
+from statemachines.engine import Dispatch, Engine, Machine
+
+SWEEP_INTERVAL = 0.25
+"""Seconds between two looks at the deadlines: how late one may fire. A sweep of 20,000 machines takes about 2 ms."""
+
+Crashed = Callable[[Machine, BaseException], None]
+
+
+class Loop:
+    """One thread's machines, and what they wait for.
+
+    `crashed` is told of a machine whose shell raised; the machine is closed after it.
+    """
+
+    def __init__(
+        self,
+        poller: Poller,
+        crashed: Crashed,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        limits: Mapping[str, float] | None = None,
+        dispatch: Dispatch = Dispatch.COMPILED,
+    ) -> None:
+        self.poller = poller
+        self.clock = clock
+        self.limits = limits or {}
+        self.dispatch = dispatch
+        self.machines: dict[int, Machine] = {}
+        self.now = clock()
+        """The time at the last wake-up."""
+        self.turns = 0
+        self.crashed = crashed
+        self._running = False
+        self._revisits: list[Machine] = []
+        self._closing: list[Machine] = []
+        self._next_sweep = self.now
+        self._has_deadlines = True
+        self.wake_up = WakeUp(self)
+        self.add(self.wake_up)
+
+    # --- what a loop offers (statemachines.contract.Loop)
+
+    def add(self, machine: Machine) -> None:
+        """Put `machine` into the map and wait for what its state waits for."""
+        machine.registered = machine.node.mask
+        self.poller.register(machine.descriptor, machine.registered)
+        self.machines[machine.descriptor] = machine
+        self._has_deadlines = True
+
+    def fire(self, machine: Machine, trigger: Name) -> None:
+        """Run `machine` from `trigger`, for a reason outside its own readiness."""
+        self._has_deadlines = True
+        try:
+            machine.engine.fire(machine, trigger)
+        except Exception as error:  # noqa: BLE001 - one machine's fault must not end the others
+            self._close_crashed(machine, error)
+        self._settle(machine)
+
+    def revisit(self, machine: Machine) -> None:
+        """In the next turn look at `machine` as if it were readable: its bytes lie in its own buffer."""
+        self._revisits.append(machine)
+
+    def call_from_thread(self, callback: Callable[[], None]) -> None:
+        """Run `callback` on the loop's thread, soon. The only method that another thread may call."""
+        self.wake_up.call(callback)
+
+    # --- running
+
+    def run(self) -> None:
+        """Turn until `stop`."""
+        self._running = True
+        while self._running:
+            self.turn(self._patience())
+
+    def stop(self) -> None:
+        """End `run` after this turn."""
+        self._running = False
+
+    def close(self) -> None:
+        """Close every machine's descriptor, and the poller. The loop is of no use after that."""
+        for machine in list(self.machines.values()):
+            self._release(machine)
+        self._reap()
+        self.poller.close()
+
+    def turn(self, timeout: float | None) -> None:
+        """One turn: wait at most `timeout` seconds, then let every machine that is ready run to completion."""
+        machines = self.machines
+        events = self.poller.wait(timeout)
+        self.now = self.clock()
+        self.turns += 1
+        for descriptor, ready in events:
+            machine = machines.get(descriptor)
+            if machine is not None:
+                self._dispatch(machine, ready)
+        if self._revisits:
+            self._revisit()
+        if events:
+            self._has_deadlines = True
+        if self._closing:
+            self._reap()
+        if self.now >= self._next_sweep:
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Fire DEADLINE_PASSED at every machine whose state has lasted too long."""
+        now = self.now
+        overdue: list[Machine] = []
+        has_deadlines = False
+        for machine in self.machines.values():
+            node = machine.node
+            if node.deadline is None:
+                continue
+            has_deadlines = True
+            if now - machine.since >= node.patience and machine.is_overdue(now):
+                overdue.append(machine)
+        self._has_deadlines = has_deadlines
+        self._next_sweep = now + SWEEP_INTERVAL
+        for machine in overdue:
+            self.fire(machine, machine.engine.table.triggers["DEADLINE_PASSED"])
+        if self._closing:
+            self._reap()
+
+    # --- the parts of a turn
+
+    def _patience(self) -> float | None:
+        """How long the next wait may last: until the next sweep, or for ever when no state has a deadline."""
+        if self._revisits:
+            return 0
+        if not self._has_deadlines:
+            return None
+        return max(0.0, self._next_sweep - self.clock())
+
+    def _dispatch(self, machine: Machine, ready: int) -> None:
+        node = machine.node
+        if not ready & node.heeds:
+            self._narrow(machine)
+            return
+        try:
+            trigger = node.when_ready(machine, ready)
+            if trigger is not None:
+                machine.engine.fire(machine, trigger)
+        except Exception as error:  # noqa: BLE001 - one machine's fault must not end the others
+            self._close_crashed(machine, error)
+        node = machine.node
+        if node.mask & ~machine.registered or node.final:
+            self._settle(machine)
+
+    def _settle(self, machine: Machine) -> None:
+        """Make the poller wait for what the machine's resting state waits for, if it does not do so already."""
+        node = machine.node
+        if node.final:
+            self._release(machine)
+        elif node.mask & ~machine.registered:
+            self.poller.modify(machine.descriptor, node.mask)
+            machine.registered = node.mask
+
+    def _narrow(self, machine: Machine) -> None:
+        """A report came that the state does not want: stop asking for it."""
+        self.poller.modify(machine.descriptor, machine.node.mask)
+        machine.registered = machine.node.mask
+
+    def _revisit(self) -> None:
+        revisits, self._revisits = self._revisits, []
+        for machine in revisits:
+            if self.machines.get(machine.descriptor) is machine and machine.node.mask & READABLE:
+                self._dispatch_buffered(machine)
+
+    def _dispatch_buffered(self, machine: Machine) -> None:
+        """As `_dispatch`, with readiness 0: nothing is new at the descriptor."""
+        try:
+            trigger = machine.node.when_ready(machine, 0)
+            if trigger is not None:
+                machine.engine.fire(machine, trigger)
+        except Exception as error:  # noqa: BLE001 - one machine's fault must not end the others
+            self._close_crashed(machine, error)
+        self._settle(machine)
+
+    def _close_crashed(self, machine: Machine, error: Exception) -> None:
+        """A shell has raised: tell, and close that machine the way an operator would. One that can not be closed so
+        is the process's own, and the error goes up."""
+        self.crashed(machine, error)
+        if machine.node.final:
+            return
+        order = machine.engine.table.triggers.__members__.get("CLOSE_ORDERED")
+        if order is None or not machine.accepts(order):
+            raise error
+        try:
+            machine.engine.fire(machine, order)
+        except Exception as again:  # noqa: BLE001 - it is closed all the same: the row has been passed
+            self.crashed(machine, again)
+
+    def _release(self, machine: Machine) -> None:
+        if self.machines.get(machine.descriptor) is not machine:
+            return
+        del self.machines[machine.descriptor]
+        self.poller.unregister(machine.descriptor)
+        self._closing.append(machine)
+        try:
+            machine.ended()
+        except Exception as error:  # noqa: BLE001 - as above; its descriptor is closed in any case
+            self.crashed(machine, error)
+
+    def _reap(self) -> None:
+        """Close the descriptors of those that have ended: now no event of this batch can reach another's number."""
+        closing, self._closing = self._closing, []
+        for machine in closing:
+            machine.close()
+
+
+class WakeUp(Machine):
+    """The descriptor by which other threads get the loop's attention: eventfd(2), or a pipe where there is none."""
+
+    __slots__ = ("_calls", "_loop", "_pending", "_write_end")
+
+    def __init__(self, loop: Loop) -> None:
+        if hasattr(os, "eventfd"):
+            read_end = self._write_end = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        else:
+            read_end, self._write_end = os.pipe()
+            os.set_blocking(read_end, False)
+        super().__init__(Engine(wakeup.TABLE, WakeUp, loop.clock, dispatch=loop.dispatch), read_end)
+        self._loop = loop
+        self._calls: deque[Callable[[], None]] = deque()
+        self._pending = False
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """From any thread. Calls that come while one is pending cost no system call."""
+        self._calls.append(callback)
+        if not self._pending:
+            self._pending = True
+            os.write(self._write_end, (1).to_bytes(8, "little"))
+
+    def run_callbacks(self, ready: int) -> None:  # noqa: ARG002
+        """Take the wake-up, then run what has been left; what comes meanwhile wakes the loop again."""
+        os.read(self.descriptor, 8)
+        self._pending = False
+        for _ in range(len(self._calls)):
+            try:
+                self._calls.popleft()()
+            except Exception as error:  # noqa: BLE001 - nobody could call any more if the wake-up ended for it
+                self._loop.crashed(self, error)
+
+    def close(self) -> None:
+        """Close the descriptor, or both ends of the pipe."""
+        for descriptor in {self.descriptor, self._write_end}:
+            os.close(descriptor)

@@ -1,0 +1,117 @@
+"""The face between a connection's shell and its socket: reads, writes and shutdowns, and nothing else.
+
+Plain TCP here; TLS will stand behind the same methods. Their laws: one system call each, never waiting; a peer that is
+gone is PeerGoneError, whatever the kernel calls it; a socket that would block is None (read) or 0 (write).
+"""
+
+import os
+import socket
+import struct
+from typing import Protocol
+
+READ_SIZE = 64 * 1024
+"""Bytes read at one readiness event: what keeps a fire-hose from starving the others."""
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close(2) sends RST
+_MORE = getattr(socket, "MSG_MORE", 0)
+_PEER_GONE = (ConnectionError, TimeoutError)  # TimeoutError is ETIMEDOUT: the kernel has given the peer up
+
+
+class PeerGoneError(Exception):
+    """The connection is no more: reset, broken, or timed out by the kernel."""
+
+
+class FileUnreadableError(Exception):
+    """The file that was being sent has come to an end too early, or can not be read."""
+
+
+class Transport(Protocol):
+    """What a connection's shell reads from and writes to."""
+
+    def read(self) -> bytes | None:
+        """At most READ_SIZE bytes; b"" when the peer has shut its side; None when there is nothing now."""
+
+    def write(self, data: bytes | memoryview, *, more: bool = False) -> int:
+        """How many bytes of `data` the socket took. `more`: further bytes follow at once."""
+
+    def send_file(self, descriptor: int, offset: int, count: int) -> int:
+        """How many bytes of the file from `offset` the socket took. Raises FileUnreadableError."""
+
+    def shut_down(self) -> None:
+        """Half-close: the peer reads the end of the stream after what has been written."""
+
+    def reset_on_close(self) -> None:
+        """Let `close` be a reset, which nobody takes for a clean end."""
+
+    def close(self) -> None:
+        """Give the descriptor back. Called by the loop alone."""
+
+
+class TCP:
+    """A connected, non-blocking TCP (or Unix) socket."""
+
+    __slots__ = ("_socket", "_without_sendfile")
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._without_sendfile = not hasattr(os, "sendfile")
+
+    def read(self) -> bytes | None:
+        """As Transport.read."""
+        try:
+            return self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return None
+        except _PEER_GONE as error:
+            raise PeerGoneError from error
+
+    def write(self, data: bytes | memoryview, *, more: bool = False) -> int:
+        """As Transport.write."""
+        try:
+            return self._socket.send(data, _MORE) if more else self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except _PEER_GONE as error:
+            raise PeerGoneError from error
+
+    def send_file(self, descriptor: int, offset: int, count: int) -> int:
+        """As Transport.send_file: sendfile(2), or read and write where the file system does not offer it."""
+        if self._without_sendfile:
+            return self._copy(descriptor, offset, count)
+        try:
+            sent = os.sendfile(self._socket.fileno(), descriptor, offset, count)
+        except BlockingIOError:
+            return 0
+        except _PEER_GONE as error:
+            raise PeerGoneError from error
+        except OSError:
+            # EINVAL, ENOSYS, EOPNOTSUPP: not for this file. Any other error shows itself again in the read.
+            self._without_sendfile = True
+            return self._copy(descriptor, offset, count)
+        if not sent:
+            raise FileUnreadableError("the file is shorter than it was")
+        return sent
+
+    def _copy(self, descriptor: int, offset: int, count: int) -> int:
+        try:
+            data = os.pread(descriptor, min(count, READ_SIZE), offset)
+        except OSError as error:
+            raise FileUnreadableError(f"the file can not be read: {error.strerror}") from error
+        if not data:
+            raise FileUnreadableError("the file is shorter than it was")
+        return self.write(data)
+
+    def shut_down(self) -> None:
+        """As Transport.shut_down."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:  # ENOTCONN: it has been reset meanwhile
+            raise PeerGoneError from error
+
+    def reset_on_close(self) -> None:
+        """As Transport.reset_on_close."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def close(self) -> None:
+        """As Transport.close."""
+        self._socket.close()
