@@ -1,64 +1,22 @@
 """The engine: fire runs to completion, keeps exact books, leaves alone what it refuses."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from enum import auto
 from typing import Any
 
 import pytest
-import transitions
 
-from statemachines import engine as engine_module
-from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
+from statemachines.contract import Interest, Name, Row
 from statemachines.engine import (
     BUCKETS,
     HISTORY,
-    Definition,
     Dispatch,
     Edge,
     Engine,
     Machine,
-    TableError,
     UnexpectedTrigger,
-    define,
 )
 from tests.statemachines.recording import BOTH, Clock, Recording, machine_of, recording_model
-
-
-class S(Name):
-    RESTING = auto()
-    WALKING = auto()
-    GONE = auto()
-
-
-class T(Name):
-    CALLED = auto()
-    TIRED = auto()
-    DISMISSED = auto()
-
-
-WALK = Deadline("walk", "walk_timeout", 5.0, "for a walk")
-REST = Deadline("rest", "rest_timeout", 9.0, "for a rest", min_rate=10, grace=1.0)
-
-TABLE = Table(
-    name="walker",
-    states=S,
-    triggers=T,
-    initial=S.RESTING,
-    specs=(
-        Spec(S.RESTING, Interest.READABLE, REST, "listen", "nobody has called"),
-        Spec(S.WALKING, Interest.READABLE | Interest.WRITABLE, WALK, "look", "it walks"),
-        Spec(S.GONE, Interest.NOTHING, Unbounded("it is final"), "", "it is over", final=True),
-    ),
-    rows=(
-        Row(S.RESTING, T.CALLED, S.WALKING, "is_sunny", "skip"),
-        Row(S.RESTING, T.CALLED, S.WALKING, "is_dry", "stroll"),
-        Row(S.RESTING, T.CALLED, S.RESTING),
-        Row(S.WALKING, T.TIRED, S.RESTING, action="sit"),
-        Row(S.WALKING, T.DISMISSED, S.GONE, ends=Cause.OPERATOR),
-    ),
-    departures=frozenset(),
-)
+from tests.statemachines.walker import REST, TABLE, WALK, S, T
 
 both = pytest.mark.parametrize("dispatch", BOTH)
 
@@ -449,117 +407,8 @@ def test_machines_and_edges_name_themselves() -> None:
     assert repr(machine.engine.edges[0]) == "RESTING --CALLED--> WALKING"
 
 
-def test_a_machine_is_a_slotted_object_and_its_state_has_no_other_door() -> None:
+def test_a_machine_is_a_slotted_object_and_its_state_can_not_be_set() -> None:
     machine: Any = Machine(machine_of(TABLE).engine, 3)
     with pytest.raises(AttributeError):
-        machine.state = S.GONE
-    with pytest.raises(AttributeError):
         machine.mood = "fine"
-
-
-# --- what the compiler refuses
-
-
-def test_a_model_without_a_method_that_the_table_names_is_refused() -> None:
-    with pytest.raises(TableError, match="Machine has no method listen, which its table names"):
-        Engine(TABLE, Machine, Clock())
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        (TABLE.rows[0],),
-        (TABLE.rows[0], TABLE.rows[1]),
-        (TABLE.rows[2], TABLE.rows[0]),
-        (TABLE.rows[2], TABLE.rows[2]),
-        (TABLE.rows[0], TABLE.rows[2], TABLE.rows[2]),
-    ],
-    ids=["no default", "two guarded", "default above", "two defaults", "two defaults below a guarded row"],
-)
-def test_rows_that_are_not_guarded_ones_above_one_default_are_refused(rows: tuple[Row, ...]) -> None:
-    with pytest.raises(TableError, match=r"walker: RESTING --CALLED--> .*: guarded rows stand above exactly one"):
-        machine_of(replace(TABLE, rows=rows))
-
-
-PLAIN: dict[str, Any] = {"trigger": "CALLED", "source": "RESTING", "dest": "WALKING"}
-
-
-def definition(states: Any = tuple(S), row: dict[str, Any] = PLAIN, **features: Any) -> transitions.Machine:
-    """One row as the library's own machine, made by the library's own means."""
-    features = {"model": None, "initial": "RESTING", "auto_transitions": False, "name": "walker"} | features
-    return transitions.Machine(states=list(states), transitions=[row], **features)
-
-
-def compile_instead(monkeypatch: pytest.MonkeyPatch, made: transitions.Machine) -> None:
-    """Have the engine compile `made` where it would define the table of one row."""
-    table = replace(TABLE, rows=(Row(S.RESTING, T.CALLED, S.WALKING),))
-    monkeypatch.setattr(engine_module, "define", lambda table: made)
-    machine_of(table)
-
-
-def test_a_plain_definition_of_the_library_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_instead(monkeypatch, definition())
-
-
-REFUSED: dict[str, Callable[[], transitions.Machine]] = {
-    "prepare_event": lambda: definition(prepare_event="listen"),
-    "before_state_change": lambda: definition(before_state_change="listen"),
-    "after_state_change": lambda: definition(after_state_change="listen"),
-    "finalize_event": lambda: definition(finalize_event="listen"),
-    "on_exception": lambda: definition(on_exception="listen"),
-    "on_final": lambda: definition(on_final="listen"),
-    "send_event": lambda: definition(send_event=True),
-    "ignore_invalid_triggers": lambda: definition(ignore_invalid_triggers=True),
-    "queued": lambda: definition(queued=True),
-    "on_enter of WALKING": lambda: definition(["RESTING", {"name": "WALKING", "on_enter": "look"}, "GONE"]),
-    "on_exit of RESTING": lambda: definition([{"name": "RESTING", "on_exit": "look"}, "WALKING", "GONE"]),
-    "prepare": lambda: definition(row=PLAIN | {"prepare": "listen"}),
-    "before": lambda: definition(row=PLAIN | {"before": "listen"}),
-    "unless": lambda: definition(row=PLAIN | {"unless": "is_dry"}),
-    "more than one condition": lambda: definition(row=PLAIN | {"conditions": ["is_dry", "is_sunny"]}),
-    "more than one action": lambda: definition(row=PLAIN | {"after": ["skip", "stroll"]}),
-    "internal transitions": lambda: definition(row=PLAIN | {"dest": None}),
-}
-
-
-@pytest.mark.parametrize("feature", REFUSED)
-def test_a_feature_of_the_library_that_is_not_compiled_is_refused_by_name(
-    feature: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(TableError, match=f"the compiler does not support .*{feature}"):
-        compile_instead(monkeypatch, REFUSED[feature]())
-
-
-def test_several_features_are_refused_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TableError, match=r"does not support on_final, send_event, queued$"):
-        compile_instead(monkeypatch, definition(on_final="listen", send_event=True, queued=True))
-
-
-# --- the definition
-
-
-def test_the_definition_has_the_states_and_rows_of_the_table_and_nothing_else() -> None:
-    made = define(TABLE)
-    assert list(made.states) == [state.name for state in S]
-    assert [state.name for state in made.states.values() if state.final] == ["GONE"]
-    assert made.initial == "RESTING"
-    assert list(made.events) == [trigger.name for trigger in T]
-    found = [
-        (found.source, name, found.dest) for name, event in made.events.items() for found in made.get_transitions(name)
-    ]
-    assert sorted(found) == sorted((row.source, row.trigger, row.dest) for row in TABLE.rows)
-
-
-def test_the_definition_has_no_model_and_is_shared_by_all_machines() -> None:
-    model = recording_model(TABLE)
-    engine = Engine(TABLE, model, Clock(), dispatch=Dispatch.TRANSITIONS)
-    for descriptor in range(3):
-        engine.fire(model(engine, descriptor), T.CALLED)
-    assert engine.definition.models == []
-
-
-def test_a_definition_without_an_engine_is_for_drawing_and_does_not_run() -> None:
-    machine = machine_of(TABLE)
-    made: Definition = define(TABLE)
-    with pytest.raises(AssertionError, match="only for drawing"):
-        made.events[T.CALLED].trigger(machine)
+    assert vars(Machine)["state"].fset is None
