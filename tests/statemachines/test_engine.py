@@ -1,6 +1,7 @@
 """The engine: fire runs to completion, keeps exact books, leaves alone what it refuses."""
 
 from dataclasses import replace
+from enum import auto
 from typing import Any
 
 import pytest
