@@ -25,8 +25,8 @@ Put = Callable[[str], None]
 class RequestLine(Protocol):
     """Log the one `request` event of an exchange. Positional, because it is called for each.
 
-    `exchange` is its `id`. What was refused before it could be read has an empty method and target. `times` maps each
-    state's name to the milliseconds in it; `end` is who ended the connection with this exchange, None where it goes on.
+    `exchange` is its `id`; `status` is None where nothing was answered. `times` maps each state's name to the
+    milliseconds in it, rounded here; `end` is who ended the connection with this exchange, None where it goes on.
     """
 
     def __call__(
@@ -35,7 +35,7 @@ class RequestLine(Protocol):
         peer: str,
         method: str,
         target: str,
-        status: int,
+        status: int | None,
         bytes_in: int,
         bytes_out: int,
         times: Times,
@@ -109,7 +109,7 @@ class JSONRequests:
         peer: str,
         method: str,
         target: str,
-        status: int,
+        status: int | None,
         bytes_in: int,
         bytes_out: int,
         times: Times,
@@ -118,11 +118,13 @@ class JSONRequests:
     ) -> None:
         states = tuple(times)
         template = self._templates.get(states) or self._template(states)
+        name = exchange if type(exchange) is int else quote(plain(exchange))
+        code = "null" if status is None else status
         self._put(
-            f'{{"event":"request","level":"info","time":"{self._stamp()}",'
-            f'"id":{exchange if type(exchange) is int else quote(plain(exchange))},"peer":{quote(peer)},'
-            f'"method":{quote(method)},"target":{quote(target)},"status":{status},"bytes_in":{bytes_in},"bytes_out":{bytes_out},"times":'
-            f'{template % tuple(times.values())},"end":{"null" if end is None else quote(end)}}}\n'
+            f'{{"event":"request","level":"info","time":"{self._stamp()}","id":{name},"peer":{quote(peer)},'
+            f'"method":{quote(method)},"target":{quote(target)},"status":{code},"bytes_in":{bytes_in},'
+            f'"bytes_out":{bytes_out},"times":{template % tuple(times.values())},'
+            f'"end":{"null" if end is None else quote(end)}}}\n'
         )
 
     def _template(self, states: tuple[str, ...]) -> str:
@@ -193,21 +195,22 @@ class ConsoleRequests:
         peer: str,
         method: str,
         target: str,
-        status: int,
+        status: int | None,
         bytes_in: int,
         bytes_out: int,
         times: Times,
         end: str | None,
         /,
     ) -> None:
-        stamp, answer, tail = self._stamp(), f"{status:<8}", f"peer={shown(peer)} id={shown(exchange)} in={bytes_in}"
+        stamp, answer = self._stamp(), f"{status or '-':<8}"
+        tail = f"peer={shown(peer)} id={shown(exchange)} in={bytes_in}"
         # The wait for the request is the client's time, not the exchange's: it is listed, but not in the sum.
-        busy = sum([spent for state, spent in times.items() if state != State.AWAITING_REQUEST])
+        busy = sum([spent for state, spent in times.items() if state.upper() != State.AWAITING_REQUEST])
         for state, spent in times.items():
             tail += f" {bare(state)}={spent:.3f}"
         if end is not None:
             tail += f" end={shown(end)}"
         if self._colours:
             stamp, tail = paint(stamp, "2"), paint(tail, "2")
-            answer = paint(answer, _STATUSES.get(status // 100, ""))
+            answer = paint(answer, _STATUSES.get((status or 0) // 100, ""))
         self._put(f"{stamp}  {answer} {word(method):<7} {busy:9.2f} ms {bytes_out:>9} B  {word(target)}  {tail}\n")

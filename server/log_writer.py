@@ -17,7 +17,6 @@ wakes. A buffer that is half full hurries it.
 import codecs
 import os
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
@@ -102,6 +101,7 @@ class Writer:
         self._lock = threading.RLock()
         self._work = threading.Event()
         self._hurry = threading.Event()
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
 
@@ -127,6 +127,7 @@ class Writer:
             self._work.set()
             self._hurry.set()
         self._thread.join(timeout)
+        self._given_up.set()
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -171,5 +172,6 @@ class Writer:
         try:
             return self._sink.write(piece)
         except BlockingIOError:  # someone made our standard error non-blocking; only the poller may ask for readiness
-            time.sleep(self._gather)
+            if self._given_up.wait(self._gather):
+                raise
             return 0
