@@ -1,0 +1,115 @@
+"""`python -m benchmarks [SUITE ...]`: measure, print tables, write pages and plots.
+
+Without a suite all of them are run. A quick or partial run writes to `results/scratch`, so that it never takes the
+place of the published figures; `--output` says otherwise.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import types
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import machine, work
+from benchmarks.environment import DEFAULT, Peers, PeersUnavailable
+from benchmarks.load import WORKLOADS
+from benchmarks.report import Report
+from benchmarks.suites.plan import Plan, Progress
+
+SUITES = ("engine", "parsers", "servers", "connections", "observability", "files", "syscalls")
+WITH_PEERS = {"servers", "connections", "syscalls"}
+RESULTS = Path(__file__).parent / "results"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the server, and others beside it.")
+    made.add_argument("suite", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)}; all of them when none is given")
+    made.add_argument("--quick", action="store_true", help="one short round each: all suites in under two minutes")
+    made.add_argument("--rounds", type=int, metavar="N", help="interleaved rounds (each suite has its own default)")
+    made.add_argument("--seconds", type=float, metavar="S", help="of load for each measurement")
+    made.add_argument(
+        "--only", default="", metavar="A,B", help="only servers, or rows, whose name has one of these in it"
+    )
+    made.add_argument("--workloads", default="", metavar="A,B", help=f"for servers: {', '.join(WORKLOADS)}")
+    made.add_argument("--peers", type=Path, default=DEFAULT, metavar="PATH", help="the peers' virtual environment")
+    made.add_argument("--no-install", action="store_true", help="do not install peers; list the missing ones")
+    made.add_argument("--output", type=Path, metavar="DIR", help=f"where pages and plots go (default: {RESULTS})")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the suites; 0, or 2 when the command line or the machine lacks something."""
+    options = parser().parse_args(arguments)
+    if unknown := [name for name in options.suite if name not in SUITES]:
+        return _refuse(f"there is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
+    only, workloads = _words(options.only), _words(options.workloads)
+    if unknown := [name for name in workloads if name not in WORKLOADS]:
+        return _refuse(f"there is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+    suites = options.suite or list(SUITES)
+    partial = options.quick or bool(only) or bool(workloads)
+    output = options.output or (RESULTS / "scratch" if partial else RESULTS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    progress = Progress()
+    peers = Peers(options.peers)
+    if not WITH_PEERS.isdisjoint(suites) and not options.no_install:
+        try:
+            peers.make(progress.say)
+        except PeersUnavailable as reason:
+            progress.say(f"{reason}; the peers will be listed as not installed")
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as directory:
+        data, scratch = Path(directory, "data"), Path(directory, "scratch")
+        scratch.mkdir()
+        work.prepare(data)
+        os.environ[work.DATA] = str(data)
+        plan = Plan(data, scratch, peers, options.quick, options.rounds, options.seconds, only, workloads, progress)
+        for name in suites:
+            progress.say(f"{name}: begun")
+            try:
+                report = _suite(name).run(plan)
+            except LookupError as reason:
+                return _refuse(str(reason))
+            _hand_over(report, output, plan)
+    return 0
+
+
+def _suite(name: str) -> types.ModuleType:
+    return importlib.import_module(f"benchmarks.suites.{name}")
+
+
+def _hand_over(report: Report, output: Path, plan: Plan) -> None:
+    """Print it, write it, say where."""
+    print(report.text(), flush=True)
+    libraries = machine.library_versions("h11", "httptools", "transitions", "structlog")
+    versions = {"Libraries": ", ".join(f"{name} {version}" for name, version in libraries.items())}
+    if report.name in WITH_PEERS | {"files"}:
+        versions["Peers"] = ", ".join(f"{name} {version}" for name, version in peer_versions(plan.peers).items())
+    for path in report.write(output, machine.particulars(versions, quick=plan.quick)):
+        plan.progress.say(f"written: {path}")
+
+
+def peer_versions(peers: Peers) -> dict[str, str]:
+    """The versions of the peers and of the tools beside them."""
+    names = ("uvicorn", "uvloop", "httptools", "h11", "hypercorn", "gunicorn", "waitress", "cheroot", "granian")
+    found = {name: peers.versions[name] for name in (*names, "aiohttp", "tornado") if name in peers.versions}
+    return found | machine.tool_versions()
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _refuse(reason: str) -> int:
+    print(f"python -m benchmarks: {reason}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; nothing was written for the suite that was running")

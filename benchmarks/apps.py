@@ -1,0 +1,47 @@
+"""The application under test, on our own router: `python -m server benchmarks.apps:app`.
+
+It does the work of `benchmarks.work`, as every peer's application does; a file is handed to the loop, which sends it.
+"""
+
+import os
+
+from benchmarks import work
+from handlers.errors import HTTPError
+from handlers.messages import Fields, File, Request, Response
+from handlers.router import Router
+
+JSON: Fields = ((b"content-type", b"application/json"),)
+BINARY: Fields = ((b"content-type", b"application/octet-stream"),)
+
+app = Router()
+
+
+@app.get("/constant")
+def constant(_request: Request) -> Response:
+    """A small JSON object."""
+    return Response(work.constant(), 200, JSON)
+
+
+@app.get("/emails/{number:int}")
+def email(_request: Request, number: int) -> Response:
+    """One e-mail, by its primary key."""
+    found = work.email(number)
+    if found is None:
+        raise HTTPError(404)
+    return Response(found, 200, JSON)
+
+
+@app.post("/echo")
+async def echo(request: Request) -> Response:
+    """The request's body."""
+    return Response(await request.read(), 200, BINARY)
+
+
+@app.get("/files/{name}")
+def file(_request: Request, name: str) -> Response:
+    """One of the two files."""
+    found = work.file(name)
+    if found is None:
+        raise HTTPError(404)
+    descriptor = os.open(found, os.O_RDONLY | os.O_CLOEXEC)
+    return Response(File(descriptor, 0, os.fstat(descriptor).st_size), 200, BINARY)

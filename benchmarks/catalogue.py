@@ -1,0 +1,248 @@
+"""Every server that is measured: how it is started with its best settings for one process, and what it takes part in.
+
+Best settings are: one process (a supervising parent is counted, not hindered), access log off, keep-alive on and
+longer than any run, a backlog for the load, the fastest loop and parser that the server itself offers. Where a number
+of threads is to be chosen, the one that gave the least CPU time a request on one CPU was taken.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import machine, work
+from benchmarks.environment import Peers
+from benchmarks.load import WORKLOADS
+from benchmarks.plot import Kind
+from benchmarks.processes import Server, free_port
+
+HERE = Path(__file__).parent
+ALL = frozenset(WORKLOADS)
+ASGI = "benchmarks.peers.asgi:app"
+WSGI = "benchmarks.peers.wsgi:app"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is started: its port, the prepared data, a directory for what it writes, the peers' Python."""
+
+    port: int
+    data: Path
+    scratch: Path
+    peers: Peers
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One server. `needs` are distributions of the peers' environment; `tool` is an executable."""
+
+    name: str
+    command: Callable[[Place], list[str]]
+    kind: Kind = Kind.PEER
+    needs: tuple[str, ...] = ()
+    tool: str = ""
+    install: str = ""
+    workloads: frozenset[str] = ALL
+    settings: str = ""
+    idle_limit: int = 10_000
+    """Idle connections that it can be asked to hold."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def missing(self, peers: Peers) -> str:
+        """What to install before it can be measured; empty when it is all there."""
+        lacking = [name for name in self.needs if name not in peers.versions]
+        if lacking:
+            return f"{peers.python} -m pip install {' '.join(lacking)}"
+        if self.tool and machine.tool(self.tool) is None:
+            return self.install
+        if self.kind is Kind.OURS and not is_ours_there():
+            return "python -m server, which this checkout does not have"
+        return ""
+
+    def start(self, data: Path, scratch: Path, peers: Peers) -> Server:
+        """Start it on a free port; to be used as a context manager."""
+        place = Place(free_port(), data, scratch, peers)
+        log = scratch / f"{place.port}.log"
+        return Server(self.command(place), place.port, log, {work.DATA: str(data), **self.environment})
+
+
+def is_ours_there() -> bool:
+    """Whether this checkout has `python -m server` already."""
+    return importlib.util.find_spec("server.__main__") is not None
+
+
+def ours(*options: str) -> Callable[[Place], list[str]]:
+    """`python -m server` on the application under test."""
+
+    def command(place: Place) -> list[str]:
+        fixed = ["--host", "127.0.0.1", "--port", str(place.port), "--log-format", "json"]
+        fixed += ["--keep-alive-timeout", "3600", "--max-requests", "1000000000"]
+        return [sys.executable, "-m", "server", "benchmarks.apps:app", *fixed, *options]
+
+    return command
+
+
+def own(*words: str) -> Callable[[Place], list[str]]:
+    """A module of ours on this Python, given the port."""
+    return lambda place: [sys.executable, *words, str(place.port)]
+
+
+def peer(*words: str, bind: str) -> Callable[[Place], list[str]]:
+    """A module of the peers' environment; `{port}` in `bind` becomes the port."""
+    return lambda place: [str(place.peers.python), "-m", *words, *bind.format(port=place.port).split()]
+
+
+def nginx(place: Place) -> list[str]:
+    """nginx with its own configuration in a directory of its own."""
+    directory = place.scratch / f"nginx-{place.port}"
+    directory.mkdir()
+    text = (HERE / "peers" / "nginx.conf").read_text()
+    for name, value in (("directory", directory), ("port", place.port), ("data", place.data)):
+        text = text.replace(f"@{name}@", str(value))
+    (directory / "nginx.conf").write_text(text)
+    executable = machine.tool("nginx") or "nginx"
+    return [executable, "-p", str(directory), "-e", "stderr", "-c", str(directory / "nginx.conf")]
+
+
+UVICORN = "--host 127.0.0.1 --port {port} --backlog 4096 --timeout-keep-alive 3600"
+UVICORN_FIXED = ("uvicorn", ASGI, "--no-access-log", "--log-level", "error", "--lifespan", "off", "--ws", "wsproto")
+GRANIAN = "--host 127.0.0.1 --port {port}"
+GRANIAN_FIXED = (
+    *("--workers", "1", "--http", "1", "--no-ws", "--no-access-log", "--log-level", "error"),
+    *("--runtime-mode", "st", "--runtime-threads", "1", "--backlog", "4096"),
+)
+
+ENTRIES = (
+    Entry(
+        "Clerestory, httptools",
+        ours("--parser", "httptools", "--no-access-log"),
+        Kind.OURS,
+        settings="history and histograms on",
+    ),
+    Entry("Clerestory, h11", ours("--parser", "h11", "--no-access-log"), Kind.OURS, settings="likewise"),
+    Entry(
+        "Clerestory, httptools, log",
+        ours("--parser", "httptools", "--access-log"),
+        Kind.OURS,
+        settings="JSON access log on, written to a file",
+    ),
+    Entry("Clerestory, h11, log", ours("--parser", "h11", "--access-log"), Kind.OURS, settings="likewise"),
+    Entry(
+        "Clerestory, stock dispatch",
+        ours("--parser", "httptools", "--no-access-log", "--dispatch", "transitions"),
+        Kind.OURS,
+        workloads=frozenset({"constant"}),
+        settings="every trigger through the library `transitions`",
+    ),
+    Entry(
+        "bare epoll loop",
+        own("-m", "benchmarks.floor"),
+        Kind.REFERENCE,
+        workloads=frozenset({"constant", "close"}),
+        settings="Python, no parsing: the floor",
+    ),
+    Entry(
+        "nginx",
+        nginx,
+        Kind.REFERENCE,
+        tool="nginx",
+        install="nginx (Debian: apt-get install nginx-light)",
+        workloads=ALL - {"sqlite", "echo"},
+        settings="one process, `return`, sendfile",
+    ),
+    Entry(
+        "granian ASGI",
+        peer("granian", ASGI, "--interface", "asginl", "--loop", "uvloop", *GRANIAN_FIXED, bind=GRANIAN),
+        needs=("granian", "uvloop"),
+        settings="Rust; one worker, one runtime thread, uvloop",
+    ),
+    Entry(
+        "granian WSGI",
+        peer(
+            "granian", WSGI, "--interface", "wsgi", "--blocking-threads", "1", *GRANIAN_FIXED, bind=GRANIAN
+        ),
+        needs=("granian",),
+        settings="Rust; one worker, one blocking thread",
+    ),
+    Entry(
+        "uvicorn, uvloop + httptools",
+        peer(*UVICORN_FIXED, "--http", "httptools", "--loop", "uvloop", bind=UVICORN),
+        needs=("uvicorn", "uvloop", "httptools"),
+        settings="no access log",
+    ),
+    Entry(
+        "uvicorn, asyncio + h11",
+        peer(*UVICORN_FIXED, "--http", "h11", "--loop", "asyncio", bind=UVICORN),
+        needs=("uvicorn", "h11"),
+        settings="no access log",
+    ),
+    Entry(
+        "hypercorn",
+        peer("hypercorn", ASGI, "-c", "file:benchmarks/peers/hypercorn.py", bind="-b 127.0.0.1:{port}"),
+        needs=("hypercorn", "uvloop"),
+        settings="uvloop, no worker process",
+    ),
+    Entry(
+        "aiohttp",
+        peer("benchmarks.peers.aiohttp_app", bind="{port}"),
+        needs=("aiohttp", "uvloop"),
+        settings="its C parser, uvloop",
+    ),
+    Entry(
+        "tornado",
+        peer("benchmarks.peers.tornado_app", bind="{port}"),
+        needs=("tornado", "uvloop"),
+        settings="uvloop",
+    ),
+    Entry(
+        "waitress",
+        peer(
+            "waitress", "--threads=1", "--backlog=4096", "--connection-limit=20000", "--channel-timeout=3600",
+            "--asyncore-use-poll", bind="--listen=127.0.0.1:{port} " + WSGI,
+        ),
+        needs=("waitress",),
+        settings="one thread, poll",
+    ),
+    Entry(
+        "gunicorn gthread",
+        peer(
+            "gunicorn", WSGI, "-k", "gthread", "-w", "1", "--threads", "8", "--backlog", "4096", "--keep-alive", "3600",
+            "--worker-connections", "20000", "--log-level", "error", bind="-b 127.0.0.1:{port}",
+        ),
+        needs=("gunicorn",),
+        settings="one worker, eight threads",
+    ),
+    Entry(
+        "cheroot",
+        peer(
+            "cheroot", WSGI, "--threads", "8", "--max-threads", "8", "--timeout", "3600",
+            "--request-queue-size", "4096", "--shutdown-timeout", "1", bind="--bind 127.0.0.1:{port}",
+        ),
+        needs=("cheroot",),
+        settings="eight threads",
+    ),
+    Entry(
+        "http.server",
+        own("-m", "benchmarks.peers.threading_server"),
+        settings="standard library, HTTP/1.1, a thread for each connection",
+        idle_limit=1000,
+    ),
+    Entry(
+        "node http",
+        lambda place: [machine.tool("node") or "node", str(HERE / "peers" / "node.js"), str(place.port)],
+        tool="node",
+        install="node (Debian: apt-get install nodejs)",
+        workloads=ALL - {"sqlite"},
+        settings="one process",
+    ),
+)  # fmt: skip
+BY_NAME = {entry.name: entry for entry in ENTRIES}
+
+
+def choose(only: tuple[str, ...], entries: tuple[Entry, ...] = ENTRIES) -> list[Entry]:
+    """The entries whose name has one of the words of `only` in it; all of them without. Raises LookupError."""
+    chosen = [entry for entry in entries if not only or any(word.lower() in entry.name.lower() for word in only)]
+    if not chosen:
+        raise LookupError(f"--only {','.join(only)}: no server here has that in its name: {', '.join(BY_NAME)}")
+    return chosen
