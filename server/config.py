@@ -55,7 +55,11 @@ class Limits:
         16 * 1024, "bytes", "of chunk framing more than the body itself has, else 400; stops one-byte chunks"
     )
     max_body: int = _limit(1024 * 1024, "bytes", "in a request body, else 413; a route may set its own")
-    max_output: int = _limit(64 * 1024, "bytes", "of output not yet taken by the socket; beyond it the producer waits")
+    max_output: int = _limit(
+        64 * 1024,
+        "bytes",
+        "of a streamed response gathered before they are sent; what produces it waits until the socket has taken them",
+    )
     max_linger: int = _limit(256 * 1024, "bytes", "discarded after our last answer before we close")
     max_ranges: int = _limit(16, "ranges", "in one request for a file; beyond it the whole file is sent")
     max_accepts: int = _limit(64, "connections", "accepted in one go, so that those already here get their turn")

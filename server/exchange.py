@@ -26,6 +26,9 @@ from statemachines.connection import Trigger as T
 if TYPE_CHECKING:
     from server.connection import Connection
 
+GATHERED = 256
+"""Pieces put together at most, however small they are: others are to have their turn."""
+
 Application = Callable[[Request], Any]
 """Takes a request; hands back a Response, or a coroutine that does."""
 
@@ -44,6 +47,7 @@ class Exchange:
     __slots__ = (
         "_connection",
         "_error",
+        "_held",
         "_pieces",
         "_result",
         "_steps",
@@ -66,6 +70,7 @@ class Exchange:
         """Body bytes handed to the connection."""
         self._steps: _Steps | None = None
         self._pieces: Any = None
+        self._held: object | None = None
 
     # --- the handler
 
@@ -213,10 +218,27 @@ class Exchange:
             self._steps = self._pieces.__anext__().__await__()
             return self._step()
         try:
-            piece = next(self._pieces, None)
+            piece = self._gather(self._pieces)
         except BaseException as error:  # noqa: BLE001 - as in `call`
             return self._failed(error)
         return self._hand_out(b"", last=True) if piece is None else self._produced(piece)
+
+    def _gather(self, pieces: Iterator[object]) -> object | None:
+        """The next piece of a body that never waits: small ones are put together, so that they share a system call.
+        None when there are no more."""
+        held, self._held = self._held, None
+        piece = next(pieces, None) if held is None else held
+        if not isinstance(piece, bytes):
+            return piece
+        gathered, size, bound = [piece], len(piece), self._connection.service.limits.max_output
+        while size < bound and len(gathered) < GATHERED:
+            piece = next(pieces, None)
+            if not isinstance(piece, bytes):
+                self._held = piece
+                break
+            gathered.append(piece)
+            size += len(piece)
+        return b"".join(gathered)
 
     def _produced(self, piece: object) -> T | None:
         if isinstance(piece, bytes | File):
@@ -275,6 +297,8 @@ class Exchange:
 
     def _end_pieces(self) -> None:
         pieces, self._pieces = self._pieces, None
+        held, self._held = self._held, None
+        _discard(held)
         _discard(pieces)
         body = self.response.body if self.response is not None else None
         if body is not pieces:
