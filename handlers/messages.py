@@ -137,6 +137,8 @@ class File:
 
 
 Piece = bytes | File
+WHOLE = (bytes, File)
+"""What a body that is there as a whole is an instance of. (A tuple: isinstance with a union takes three times as long.)"""
 Body = bytes | File | Iterable[Piece] | AsyncIterable[Piece]
 
 

@@ -10,7 +10,7 @@ methods share:
 """
 
 from handlers.errors import HTTPError
-from handlers.messages import File, Response, error_response
+from handlers.messages import WHOLE, File, Response, error_response
 from server.exchange import Exchange
 from server.http.gate import Refusal
 from server.http.reading import BodyReader, HeadReader
@@ -119,7 +119,6 @@ class Connection(Machine):
         self.taken = reader.consumed
         self.input = data[self.taken :]
         self.requests += 1
-        request.body_limit = self.service.limits.max_body
         self.exchange = Exchange(self, request)
         return T.HEAD_RECEIVED
 
@@ -210,7 +209,7 @@ class Connection(Machine):
         return (
             request is not None
             and request.keep_alive
-            and (request.body_ended or not isinstance(response.body, bytes | File))
+            and (request.body_ended or not isinstance(response.body, WHOLE))
             and self.requests < self.service.limits.max_requests
             and not self.service.draining
         )
@@ -282,13 +281,14 @@ class Connection(Machine):
 
     def outgoing(self, output: bytes, body: bytes | File = b"", tail: bytes = b"") -> None:
         """Take what is to be sent next: a head or a chunk's frame, then a body or a piece of one, then its end."""
+        if self.tail:
+            output = self.tail + output  # what the socket did not take of CONTINUE
         if isinstance(body, File):
-            self.output, self.file, self.tail = self.tail + output, body, tail
+            self.output, self.file, self.tail = output, body, tail
         elif len(body) <= JOIN_SIZE:
-            self.output = b"".join((self.tail, output, body, tail))
-            self.tail = b""
+            self.output, self.tail = b"".join((output, body, tail)), b""
         else:
-            self.output, self.tail = self.tail + output, body + tail if tail else body
+            self.output, self.tail = output, body + tail
 
     def send_output(self) -> T | None:
         """Write until all is sent, the socket takes no more, or others are to have their turn."""

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from handlers.errors import HTTPError
-from handlers.messages import File, Request, Response, error_response
+from handlers.messages import WHOLE, File, Request, Response, error_response
 from handlers.operations import NEXT_PIECE, Operation
 from server.http.responses import Head, ResponseError
 from statemachines.connection import Trigger as T
@@ -180,7 +180,7 @@ class Exchange:
         error is still an answer, and a client that expects 100 (Continue) has not been told otherwise."""
         self.response = response
         body = response.body
-        streamed = not isinstance(body, bytes | File)
+        streamed = not isinstance(body, WHOLE)
         if streamed and (self.request is None or self.request.method != "HEAD"):
             self._pieces = body.__aiter__() if isinstance(body, AsyncIterable) else iter(body)  # type: ignore[arg-type]
             return self.produce()
@@ -192,7 +192,7 @@ class Exchange:
         if streamed or not head.has_body:
             _discard(body)
             body = b""
-        assert isinstance(body, bytes | File)
+        assert isinstance(body, WHOLE)
         self.produced = _size(body)
         self._connection.outgoing(head.data, body)
         return T.OUTPUT_READY
@@ -241,7 +241,7 @@ class Exchange:
         return b"".join(gathered)
 
     def _produced(self, piece: object) -> T | None:
-        if isinstance(piece, bytes | File):
+        if isinstance(piece, WHOLE):
             return self._hand_out(piece)
         return self._failed(TypeError(f"a body's pieces are bytes or File, not {type(piece).__name__}"))
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
-from handlers.messages import REASONS, Fields, File, Response
+from handlers.messages import REASONS, WHOLE, Fields, Response
 
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
 _FIELD_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
@@ -165,7 +165,7 @@ def _framing(response: Response, lines: Lines, method: str, minor: int) -> tuple
         if response.status == 204 and promised:
             raise ResponseError("a 204 has no content-length")
         return 0, False
-    if isinstance(body, bytes | File):
+    if isinstance(body, WHOLE):
         length = len(body) if isinstance(body, bytes) else body.count
         if method == "HEAD" and not length and promised is not None:
             return promised, False  # what GET would have sent (RFC 9110 section 9.3.2)
