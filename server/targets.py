@@ -1,0 +1,166 @@
+"""TARGET: from the word on the command line to the application that is served.
+
+    nothing             the built-in mail site
+    a directory         its files
+    module:attribute    an application: what is called with a request
+
+A directory that exists wins over a module of that name. Whatever is wrong is a TargetError: one line that says what,
+and what to write instead.
+"""
+
+import difflib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+from urllib.parse import unquote
+
+from handlers.messages import Application
+from server.config import Limits
+
+SCHEME = "sqlite:///"
+
+
+class TargetError(Exception):
+    """There is nothing to serve; the message is for whoever typed the command."""
+
+
+def _nothing() -> None:
+    """What most applications have to give back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An application, what it is in a few words, and what gives back what it holds."""
+
+    application: Application
+    description: str
+    close: Callable[[], None] = _nothing
+
+
+def resolve(
+    target: str | None, *, database: str | None = None, listing: bool = False, limits: Limits | None = None
+) -> Target:
+    """What `target` names. Raises TargetError."""
+    if database is not None and target is not None:
+        raise TargetError("--database is for the built-in site: leave TARGET out, or leave --database out")
+    if listing and (target is None or not os.path.isdir(target)):
+        raise TargetError("--listing is for a directory: name one as TARGET")
+    if target is None:
+        return _mail_site(database)
+    if os.path.isdir(target):
+        return _directory(target, listing, (limits or Limits()).max_ranges)
+    if ":" in target and not target.startswith(("/", ".")):
+        return _application(target)
+    raise TargetError(_unknown(target))
+
+
+def _unknown(target: str) -> str:
+    if os.path.exists(target):
+        name = os.path.splitext(target)[0].strip("./").replace("/", ".")
+        folder = os.path.dirname(target) or "."
+        hint = f"module:attribute, such as {name}:app" if target.endswith(".py") else f"its directory, {folder}"
+        return f"{target} is a file: to serve it, name {hint}"
+    hint = f"; an application is named module:attribute, such as {target}:app" if _is_module_name(target) else ""
+    return f"{target}: there is no such directory{hint}"
+
+
+# --- the built-in site
+
+
+def _mail_site(database: str | None) -> Target:
+    path = None if database is None else _database_path(database)
+    from handlers.mail import mail_site
+
+    site = mail_site(path)
+    return Target(site, site.description, site.close)
+
+
+def _database_path(url: str) -> str:
+    """The path in `sqlite:///PATH`; a fourth slash makes it absolute, as everywhere."""
+    path = unquote(url.removeprefix(SCHEME))
+    if not url.startswith(SCHEME) or not path or "\0" in path:
+        raise TargetError(f"--database {url}: write {SCHEME}PATH, such as {SCHEME}mail.db or {SCHEME}/var/lib/mail.db")
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise TargetError(f"--database {url}: there is no directory {folder}: create it, or name another")
+    if os.path.isdir(path):
+        raise TargetError(f"--database {url}: that is a directory: name a file in it")
+    return path
+
+
+# --- a directory
+
+
+def _directory(root: str, listing: bool, max_ranges: int) -> Target:
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise TargetError(f"{root}: permission denied: allow this user to read and enter it")
+    from handlers.static import StaticFiles
+
+    try:
+        files = StaticFiles(root, listing=listing, max_ranges=max_ranges)
+    except OSError as error:
+        raise TargetError(f"{root}: {error.strerror}") from error
+    return Target(files, f"files in {os.path.realpath(root)}{', with listings' if listing else ''}")
+
+
+# --- an application
+
+
+def _is_module_name(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _application(target: str) -> Target:
+    name, _, attribute = target.partition(":")
+    if name.endswith(".py") or not _is_module_name(name) or not _is_module_name(attribute):
+        guess = name.removesuffix(".py").strip("./").replace("/", ".")
+        meant = f", such as {guess}:{attribute}" if _is_module_name(guess) and _is_module_name(attribute) else ""
+        raise TargetError(f"{target}: an application is named module:attribute, with dots in the module's name{meant}")
+    found = _attribute(_import(name), name, attribute)
+    if inspect.isclass(found):
+        raise TargetError(f"{target} is a class: name an instance of it")
+    if not callable(found):
+        raise TargetError(f"{target} is of type {type(found).__name__} and cannot be called with a request")
+    return Target(found, f"the application {target}")
+
+
+def _import(name: str) -> ModuleType:
+    """The module; the current directory comes first on its path, as it does under `python -m`."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name + ".").startswith(error.name + "."):
+            raise TargetError(f"there is no module {error.name} in {here}, nor is one installed") from error
+        raise TargetError(f"{name} cannot be imported: {_where(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{name} cannot be imported: {_where(error)}") from error
+
+
+def _where(error: BaseException) -> str:
+    """File, line and error: the line that raised."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}: {said}"
+
+
+def _attribute(module: ModuleType, name: str, path: str) -> Any:
+    found: Any = module
+    for part in path.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            near = difflib.get_close_matches(part, [one for one in dir(found) if not one.startswith("_")], 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise TargetError(f"{name} has no attribute {path}{hint}") from error
+    return found

@@ -1,0 +1,202 @@
+"""TARGET: what is named is served, and what cannot be says why in one line."""
+
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.messages import Request
+from handlers.static import StaticFiles
+from server.config import Limits
+from server.targets import TargetError, resolve
+
+NUMBERS = count()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty current directory; what is imported from it is forgotten."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def module(here: Path, source: str) -> str:
+    """A module with that source in the current directory; its name, which no other test uses."""
+    name = f"application_{next(NUMBERS)}"
+    (here / f"{name}.py").write_text(source)
+    return name
+
+
+def refusal(target: str | None, **options: Any) -> str:
+    with pytest.raises(TargetError) as caught:
+        resolve(target, **options)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+# --- an application
+
+
+def test_an_attribute_of_a_module_here_is_an_application(here: Path) -> None:
+    name = module(here, "def app(request): return 'answered'")
+    found = resolve(f"{name}:app")
+    assert found.application(Request("GET", "/", ())) == "answered"  # type: ignore[comparison-overlap]
+    assert found.description == f"the application {name}:app"
+    found.close()
+
+
+def test_an_application_may_lie_deeper(here: Path) -> None:
+    (here / "package").mkdir()
+    (here / "package" / "inner.py").write_text(
+        "class Site:\n    def __call__(self, request): ...\nclass A: site = Site()"
+    )
+    assert callable(resolve("package.inner:A.site").application)
+
+
+def test_a_module_that_is_not_there_is_named_with_the_place_searched(here: Path) -> None:
+    assert refusal("nowhere:app") == f"there is no module nowhere in {here}, nor is one installed"
+    assert refusal("nowhere.inner:app") == f"there is no module nowhere in {here}, nor is one installed"
+    assert "no module json.nowhere" in refusal("json.nowhere:app")
+
+
+def test_a_missing_attribute_suggests_one_that_is_there(here: Path) -> None:
+    name = module(here, "def router(request): ...")
+    assert refusal(f"{name}:ruoter") == f"{name} has no attribute ruoter; did you mean router?"
+    assert refusal(f"{name}:zzz") == f"{name} has no attribute zzz"
+
+
+def test_what_cannot_be_called_is_named_by_its_type(here: Path) -> None:
+    name = module(here, "app = 42")
+    assert refusal(f"{name}:app") == f"{name}:app is of type int and cannot be called with a request"
+
+
+def test_a_class_is_not_an_application() -> None:
+    assert refusal("handlers.router:Router") == "handlers.router:Router is a class: name an instance of it"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\nraise ValueError('no\\nluck')", "line 2: ValueError: no\nluck"),
+        ("\n\nimport nowhere_at_all", "line 3: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("raise SystemExit", "line 1: SystemExit"),
+        ("\ndef f(:\n", "line 2: SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_module_that_raises_is_told_with_its_line(source: str, said: str, here: Path) -> None:
+    name = module(here, source)
+    with pytest.raises(TargetError) as caught:
+        resolve(f"{name}:app")
+    assert str(caught.value) == f"{name} cannot be imported: {here / name}.py, {said}"
+
+
+def test_a_source_that_is_no_text_is_told_with_its_error(here: Path) -> None:
+    name = module(here, "")
+    (here / f"{name}.py").write_bytes(b"\xff\xfe\x00")
+    assert refusal(f"{name}:app").startswith(f"{name} cannot be imported: ")
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"),
+    [
+        ("application.py:app", ", such as application:app"),
+        ("folder/application.py:app", ", such as folder.application:app"),
+        (":app", ""),
+        ("application:", ""),
+        ("a b:app", ""),
+        ("application:a:b", ""),
+    ],
+)
+def test_a_misnamed_application_shows_how_it_is_named(target: str, meant: str) -> None:
+    said = f"{target}: an application is named module:attribute, with dots in the module's name{meant}"
+    assert refusal(target) == said
+
+
+# --- neither
+
+
+def test_a_bare_word_could_have_meant_two_things() -> None:
+    said = "site: there is no such directory; an application is named module:attribute, such as site:app"
+    assert refusal("site") == said
+
+
+@pytest.mark.parametrize("target", ["./site", "/no/where", "../a:b", ""])
+def test_a_path_that_is_not_there_is_a_missing_directory(target: str) -> None:
+    assert refusal(target) == f"{target}: there is no such directory"
+
+
+def test_a_file_is_told_how_to_be_served(here: Path) -> None:
+    (here / "application.py").touch()
+    (here / "page.html").touch()
+    assert refusal("application.py") == (
+        "application.py is a file: to serve it, name module:attribute, such as application:app"
+    )
+    assert refusal("./page.html") == "./page.html is a file: to serve it, name its directory, ."
+
+
+# --- a directory
+
+
+def test_a_directory_wins_over_a_module_of_its_name(here: Path) -> None:
+    (here / "json:dumps").mkdir()
+    assert resolve("json:dumps").description == f"files in {here / 'json:dumps'}"
+
+
+def test_a_directory_is_served_with_listings_when_asked(here: Path) -> None:
+    assert resolve(".").description == f"files in {here}"
+    assert resolve(".", listing=True).description == f"files in {here}, with listings"
+
+
+def test_a_directory_keeps_the_limit_of_ranges() -> None:
+    files = resolve(".", limits=Limits(max_ranges=3)).application
+    assert isinstance(files, StaticFiles)
+    assert (files.max_ranges, files.listing) == (3, False)
+
+
+def test_a_directory_that_cannot_be_opened_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(root: str, **options: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("handlers.static.StaticFiles", fail)
+    assert refusal(".") == ".: Input/output error"
+
+
+def test_a_directory_that_may_not_be_read_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may read anything
+    assert refusal(".") == ".: permission denied: allow this user to read and enter it"
+
+
+def test_listing_is_only_for_directories() -> None:
+    said = "--listing is for a directory: name one as TARGET"
+    assert [refusal(target, listing=True) for target in (None, "json:dumps")] == [said, said]
+
+
+# --- the built-in site
+
+
+def test_the_database_is_only_for_the_built_in_site() -> None:
+    said = "--database is for the built-in site: leave TARGET out, or leave --database out"
+    assert refusal(".", database="sqlite:///mail.db") == said
+
+
+@pytest.mark.parametrize("url", ["mail.db", "sqlite:", "sqlite:///", "postgres://host/db", "sqlite:///a%00b"])
+def test_a_database_url_that_is_not_understood_shows_one_that_is(url: str) -> None:
+    said = f"--database {url}: write sqlite:///PATH, such as sqlite:///mail.db or sqlite:////var/lib/mail.db"
+    assert refusal(None, database=url) == said
+
+
+def test_a_database_needs_a_directory_to_be_in(here: Path) -> None:
+    assert refusal(None, database="sqlite:///no/mail.db") == (
+        "--database sqlite:///no/mail.db: there is no directory no: create it, or name another"
+    )
+    assert refusal(None, database="sqlite:///.") == "--database sqlite:///.: that is a directory: name a file in it"
