@@ -26,7 +26,7 @@ Action = Callable[[Any], Name | None]
 Guard = Callable[[Any], bool]
 
 HISTORY = 32
-"""Edges a machine remembers. Seven exchanges of the usual kind, or the whole of an odd one; 3 KiB when full."""
+"""Edges a machine remembers. Seven exchanges of the usual kind, or the whole of an odd one; 2 KiB when full."""
 
 BUCKETS = 64
 """Dwell buckets: bucket b counts stays of less than 2**b microseconds, and not less than 2**(b-1)."""
@@ -116,17 +116,18 @@ class Machine:
     """A machine that runs: the model of its table's definition. Shells derive from it and add their actions.
 
     `since` is when it entered its state; `spent` the seconds it stayed in each state (by `Node.index`) since the list
-    was last renewed; `history` its last edges with the time of each.
+    was last renewed.
     """
 
-    __slots__ = ("descriptor", "engine", "history", "node", "registered", "since", "spent")
+    __slots__ = ("descriptor", "engine", "node", "registered", "since", "spent", "trail")
 
     def __init__(self, engine: "Engine", descriptor: int) -> None:
         self.engine = engine
         self.descriptor = descriptor
         self.registered = 0
         """The interest that the poller has been told of; kept by the loop."""
-        self.history: deque[tuple[float, Edge]] = deque(maxlen=HISTORY)
+        self.trail: deque[float | Edge] = deque(maxlen=2 * HISTORY)
+        """The history as the engine keeps it: time, edge, time, edge. A pair each would cost twice the memory."""
         self.since = engine.clock()
         self.spent = [0.0] * len(engine.nodes)
         self.node = engine.initial
@@ -135,6 +136,12 @@ class Machine:
     def state(self) -> Name:
         """Where it stands. Only the engine moves it."""
         return self.node.state
+
+    @property
+    def history(self) -> list[tuple[float, Edge]]:
+        """Its last passages, oldest first: the time of each, and the edge."""
+        trail = iter(self.trail)
+        return list(zip(trail, trail, strict=True))  # type: ignore[arg-type]
 
     def accepts(self, trigger: Name) -> bool:
         """Whether there is a row for `trigger` in this state."""
@@ -201,7 +208,8 @@ class Engine:
             node.dwell[int(stay * 1e6).bit_length()] += 1
             machine.spent[node.index] += stay
             machine.since = now
-            machine.history.append((now, edge))
+            machine.trail.append(now)
+            machine.trail.append(edge)
             edge.count += 1
             machine.node = edge.dest
             trigger = edge.action(machine) if edge.action is not None else None
@@ -213,7 +221,8 @@ class Engine:
         edge.source.dwell[int(stay * 1e6).bit_length()] += 1
         machine.spent[edge.source.index] += stay
         machine.since = now
-        machine.history.append((now, edge))
+        machine.trail.append(now)
+        machine.trail.append(edge)
         edge.count += 1
         machine.node = edge.dest
         if self._observer is not None:
