@@ -215,12 +215,9 @@ ENTRIES = (
     ),
     Entry(
         "cheroot",
-        peer(
-            "cheroot", WSGI, "--threads", "8", "--max-threads", "8", "--timeout", "3600",
-            "--request-queue-size", "4096", "--shutdown-timeout", "1", bind="--bind 127.0.0.1:{port}",
-        ),
+        peer("benchmarks.peers.cheroot_server", bind="{port}"),
         needs=("cheroot",),
-        settings="eight threads",
+        settings="eight threads, all connections kept alive",
     ),
     Entry(
         "http.server",

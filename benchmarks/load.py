@@ -44,6 +44,8 @@ class Workload:
     distinct: int = 5000
     close: bool = False
     connections: int = 64
+    size: int = 0
+    """Bytes of the answer, where requests are counted by the bytes that came: few are whole when the load stops."""
 
 
 WORKLOADS = {
@@ -53,7 +55,13 @@ WORKLOADS = {
         Workload("sqlite", "JSON from SQLite", "/emails/%d", distinct=work.EMAILS),
         Workload("echo", "1 KiB POST echo", "/echo?n=%d", method="POST", body=1024, distinct=1000),
         Workload("small-file", "16 KiB static file", f"/files/{work.SMALL_FILE}?n=%d"),
-        Workload("large-file", "100 MiB static file", f"/files/{work.LARGE_FILE}?n=%d", connections=4),
+        Workload(
+            "large-file",
+            "100 MiB static file",
+            f"/files/{work.LARGE_FILE}?n=%d",
+            connections=4,
+            size=work.FILES[work.LARGE_FILE],
+        ),
         Workload("close", "constant JSON, a new connection for each request", "/constant?n=%d", close=True),
     )
 }
@@ -63,7 +71,7 @@ WORKLOADS = {
 class Outcome:
     """What one run of the load saw. Latencies are seconds; `errors` counts them by kind, without those at 0."""
 
-    requests: int
+    requests: float
     seconds: float
     received: int
     p50: float
@@ -121,10 +129,11 @@ def run(server: Server, workload: Workload, fields: Fields, seconds: float) -> O
         load.wait()
     server.check_alive()
     found = parse(output)
-    if not found.requests:
+    requests = found.received / workload.size if workload.size else found.requests
+    if not requests:
         raise ServerFailed(f"answered no request in {seconds:g} s ({found.errors or 'no error'})")
     cpu = server.cpu_seconds() - before
-    return Outcome(found.requests, found.seconds, found.received, found.p50, found.p99, found.errors, cpu)
+    return Outcome(requests, found.seconds, found.received, found.p50, found.p99, found.errors, cpu)
 
 
 def expected(workload: Workload, number: int) -> bytes:

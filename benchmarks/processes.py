@@ -1,8 +1,8 @@
 """Server processes: started on their own CPU, accounted as a whole tree, ended by their own process group.
 
 CPU time is utime + stime (and that of children already waited for) of every process of the tree, from /proc: what a
-server spends in workers, threads and the kernel is all of it the server's. Memory is RSS, and PSS (pages shared among
-the tree counted once) where the kernel tells it.
+server spends in workers, threads and the kernel is all of it the server's. Memory is RSS, and the PSS of what is not
+from a file: pages shared within the tree count once, and libraries, which other processes share, not at all.
 """
 
 import contextlib
@@ -32,10 +32,10 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes held by a process tree. `pss` is 0 where the kernel does not tell it."""
+    """Bytes held by a process tree: resident in all, and anonymous in proportion to who shares them."""
 
     rss: int
-    pss: int
+    own: int
 
 
 def free_port() -> int:
@@ -75,15 +75,14 @@ def cpu_seconds(root: int) -> float:
 
 def memory(root: int) -> Memory:
     """Memory held now by the tree under `root`."""
-    rss = pss = 0
+    found = {"Rss": 0, "Pss_Anon": 0}
     for pid in tree(root):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 name, _, rest = line.partition(":")
-                if name in ("Rss", "Pss"):
-                    count = int(rest.split()[0]) * 1024
-                    rss, pss = (rss + count, pss) if name == "Rss" else (rss, pss + count)
-    return Memory(rss, pss)
+                if name in found:
+                    found[name] += int(rest.split()[0]) * 1024
+    return Memory(found["Rss"], found["Pss_Anon"])
 
 
 class Server:
