@@ -1,0 +1,99 @@
+"""What all tests share: on which poller, parser and dispatch the real servers run, and how they are started and ended.
+
+pytest tests/e2e --poller poll --parser h11 --dispatch transitions
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.server import ServerProcess
+
+POLLERS = ("epoll", "poll", "select")
+PARSERS = ("auto", "h11", "httptools")
+DISPATCHES = ("compiled", "transitions")
+
+Start = Callable[..., ServerProcess]
+Connect = Callable[..., Client]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("the real servers of tests/e2e")
+    group.addoption("--poller", choices=POLLERS, default="epoll", help="who tells which sockets are ready")
+    group.addoption("--parser", choices=PARSERS, default="auto", help="who reads requests")
+    group.addoption("--dispatch", choices=DISPATCHES, default="compiled", help="who walks the tables")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "many: needs more than a thousand connections: not for select")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "real servers run with " + " ".join(_choices(config))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--poller") != "select":
+        return
+    for item in items:
+        if item.get_closest_marker("many"):
+            item.add_marker(pytest.mark.skip(reason="select(2) holds descriptors below 1,024"))
+
+
+def _choices(config: pytest.Config) -> list[str]:
+    names = ("--poller", "--parser", "--dispatch")
+    return [word for name in names for word in (name, str(config.getoption(name)))]
+
+
+@pytest.fixture(scope="session")
+def choices(pytestconfig: pytest.Config) -> list[str]:
+    """The options by which every server of this run is started."""
+    return _choices(pytestconfig)
+
+
+@pytest.fixture
+def start(choices: list[str]) -> Iterator[Start]:
+    """Starts a server of this test's own, as `ServerProcess(...)`; at the end it must have kept the common laws."""
+    started: list[ServerProcess] = []
+
+    def begin(*options: str, **how: object) -> ServerProcess:
+        server = ServerProcess(*choices, *options, **how)  # type: ignore[arg-type]
+        started.append(server)
+        return server
+
+    yield begin
+    try:
+        for server in started:
+            server.finish()
+    finally:
+        for server in started:
+            if server.running:
+                server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(choices: list[str]) -> Iterator[ServerProcess]:
+    """A server with every limit at its default, shared by a module's tests."""
+    shared = ServerProcess(*choices)
+    try:
+        yield shared
+        shared.finish()
+    finally:
+        if shared.running:
+            shared.kill()
+
+
+@pytest.fixture
+def connect(server: ServerProcess) -> Iterator[Connect]:
+    """Opens connections to the module's server, and closes them at the end."""
+    opened: list[Client] = []
+
+    def begin(data: bytes = b"", window: int | None = None) -> Client:
+        client = Client(server.address, data=data, window=window)
+        opened.append(client)
+        return client
+
+    yield begin
+    for client in opened:
+        client.close()

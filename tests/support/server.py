@@ -1,0 +1,178 @@
+"""A real server in a process of its own: started as a user starts it, found by what its log announces.
+
+What the kernel says of the process (descriptors, memory, CPU time) is read from /proc. At the end `finish` asserts
+what holds after every test, whatever it did: the server is alive until it is asked to end, it ends with status 0, no
+machine has crashed, and nothing but JSON lines came out of it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.waiting import PATIENCE, eventually
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+APPLICATION = "tests.support.applications:application"
+
+Event = dict[str, Any]
+TICK = os.sysconf("SC_CLK_TCK")
+
+DISASTERS = ("machine_crashed", "server_failed")
+"""Events that no input and no handler may bring about."""
+
+
+class ServerProcess:
+    """`python -m server TARGET --port 0 ...`, and what it says and uses.
+
+    `options` go on the command line. `descriptors` is the limit on open files that it is started with. With
+    `deaf=True` nobody reads its log but for the line that says where it listens.
+    """
+
+    def __init__(
+        self,
+        *options: str,
+        target: str = APPLICATION,
+        descriptors: int | None = None,
+        deaf: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        limit = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors)] if descriptors else []
+        command = [sys.executable, "-m", "server", target, "--port", "0", "--log-format", "json", *options]
+        self.process = subprocess.Popen(
+            limit + command,
+            cwd=ROOT,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self.pid = self.process.pid
+        self.log: list[Event] = []
+        self.noise: list[str] = []
+        """Lines that were no JSON: a traceback of a process that died."""
+        self._changed = threading.Condition()
+        self._deaf = deaf
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        try:
+            self.url: str = self.wait_for("listening")["url"]
+        except BaseException:
+            self.kill()
+            raise
+        host, port = self.url.removeprefix("http://").removesuffix("/").rsplit(":", 1)
+        self.address = (host, int(port))
+
+    # --- what it says
+
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._changed:
+                try:
+                    self.log.append(json.loads(line))
+                except ValueError:
+                    self.noise.append(line.decode("utf-8", "replace"))
+                self._changed.notify_all()
+            if self._deaf and self.events("listening"):
+                return
+        with self._changed:
+            self._changed.notify_all()
+
+    def events(self, event: str, **fields: object) -> list[Event]:
+        """The events of that name so far whose fields have these values."""
+        return [
+            line
+            for line in list(self.log)
+            if line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
+        ]
+
+    def wait_for(self, event: str, count: int = 1, patience: float = PATIENCE, **fields: Any) -> Event:
+        """The first such event, once there are `count` of them."""
+        limit = time.monotonic() + patience
+        with self._changed:
+            while len(found := self.events(event, **fields)) < count:
+                alive = self._reader.is_alive()
+                if not alive or not self._changed.wait(limit - time.monotonic()):
+                    end = f"{self.log[-5:]} {self.noise}"
+                    raise AssertionError(f"{len(found)} of {count} {event} {fields} in the log; it ends with {end}")
+        return found[0]
+
+    def request_event(self, target: str, **fields: Any) -> Event:
+        """The one `request` event of an exchange with that target."""
+        found = self.wait_for("request", target=target, **fields)
+        assert len(self.events("request", target=target, **fields)) == 1
+        return found
+
+    # --- what it uses
+
+    def descriptors(self) -> int:
+        """How many descriptors it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cpu(self) -> float:
+        """Seconds of CPU time it has used, all its threads."""
+        text = Path(f"/proc/{self.pid}/stat").read_text()
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def memory(self) -> int:
+        """Bytes of memory that are its own: resident and not shared with a file."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
+
+    def peak_memory(self) -> int:
+        """The most bytes that were ever resident."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+    def settle(self, descriptors: int) -> None:
+        """Wait until it has exactly that many descriptors open."""
+        eventually(lambda: self.descriptors() == descriptors, what=f"{descriptors} descriptors")
+
+    # --- how it ends
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal to this process, and to no other."""
+        self.process.send_signal(number)
+
+    def wait(self, patience: float = PATIENCE) -> int:
+        """Its exit status, once it has ended and all its log was read."""
+        status = self.process.wait(patience)
+        if not self._deaf:
+            self._reader.join(patience)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return status
+
+    def kill(self) -> None:
+        """End it at once, without asking anything."""
+        self.process.kill()
+        self.wait()
+
+    def finish(self) -> None:
+        """End it the way an operator in a hurry does, and assert what always holds."""
+        if self.process.returncode is None:
+            assert self.running, f"it ended by itself, with status {self.process.returncode}: {self.noise}"
+            self.signal()
+            try:
+                status = self.wait(0.5)
+            except subprocess.TimeoutExpired:
+                self.signal()
+                try:
+                    status = self.wait()
+                except subprocess.TimeoutExpired:
+                    self.kill()
+                    raise
+            assert status == 0, (status, self.noise)
+        assert self.noise == []
+        assert [line for line in self.log if line["event"] in DISASTERS] == []
