@@ -154,7 +154,7 @@ def word(text: str) -> str:
 def shown(value: object) -> str:
     """A field's value: bare where it is one word, else quoted, so that it cannot be taken for another field."""
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return f"{value:.3f}".rstrip("0").rstrip(".")
     text = plain(value)
     return text if text and text.isprintable() and not any(c in " \"'=\\" for c in text) else repr(text)
 

@@ -20,9 +20,9 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-CAPACITY = 1024 * 1024
-"""Characters that may wait; as many again may be in the batch that is being written. Four thousand access lines: a
-tenth of a second at full load, which is longer than any reader that is alive pauses."""
+CAPACITY = 4 * 1024 * 1024
+"""Characters that may wait; as many again may be in the batch that is being written. Sixteen thousand access lines:
+nearly half a second at full load, which outlasts the pauses of a collector that is alive."""
 
 GATHER = 0.05
 """Seconds that lines gather: not noticed by who watches the log, and long enough to make waking cheap."""

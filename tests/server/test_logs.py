@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from server.log_events import ConsoleRequests, JSONRequests
+from server.log_writer import CAPACITY
 from server.logs import LEVELS, FromLogging, Logs, configure, create
 
 PATIENCE = 10.0
@@ -100,7 +101,7 @@ def test_the_request_event_goes_through_the_same_lines(stream: io.StringIO) -> N
 
 def test_dropped_lines_are_told_as_an_event(stream: io.StringIO) -> None:
     logs = create("json", "info", stream)
-    logs.info("too_large", field="." * 2_000_000)
+    logs.info("too_large", field="." * CAPACITY)
     (event,) = written(logs, stream)
     assert (event["event"], event["level"], event["count"]) == ("lines_dropped", "warning", 1)
 
