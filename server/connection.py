@@ -9,6 +9,8 @@ methods share:
 - `exchange` is there from the head's arrival to the response's end.
 """
 
+from typing import Any
+
 from handlers.errors import HTTPError
 from handlers.messages import WHOLE, File, Response, error_response
 from server.exchange import Exchange
@@ -87,6 +89,28 @@ class Connection(Machine):
     def request_id(self) -> str:
         """Names the exchange in the log: the connection's number and the request's on it."""
         return f"{self.number}-{self.requests}"
+
+    def glance(self) -> tuple[Any, ...]:
+        """As Machine.glance: contract.Facts."""
+        exchange, node = self.exchange, self.node
+        request = operation = response = None
+        if exchange is not None:
+            request, operation, response = exchange.request, exchange.operation, exchange.response
+        facts = (
+            self.number,
+            self.peer,
+            self.accepted_at,
+            self.bytes_in,
+            self.bytes_out,
+            self.requests,
+            request,
+            operation,
+            response.status if response is not None else 0,
+        )
+        if node.patience:
+            return facts
+        moved = self.taken if node.state is S.READING_BODY else self.sent
+        return *facts, self.service.paces[node.index], self.progressed, self.spent[node.index], moved
 
     # --- when ready
 

@@ -73,6 +73,10 @@ class Listener(Machine):
         self.address = address_of(listening)
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
+    def glance(self) -> tuple[object, ...]:
+        """As Machine.glance: contract.Facts."""
+        return 0, self.address
+
     def accept(self, ready: int) -> Name | None:  # noqa: ARG002
         """Accept at most `max_accepts`: those who are here already get their turn in between."""
         service = self._service

@@ -17,6 +17,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from threading import get_ident
 
 from server.poller import READABLE, Poller
 from statemachines import wakeup
@@ -52,6 +53,8 @@ class Loop:
         self.now = clock()
         """The time at the last wake-up."""
         self.turns = 0
+        self.thread = 0
+        """The identity of the thread that runs it, once it does."""
         self.crashed = crashed
         self._running = False
         self._revisits: list[Machine] = []
@@ -91,6 +94,7 @@ class Loop:
 
     def run(self) -> None:
         """Turn until `stop`."""
+        self.thread = get_ident()
         self._running = True
         while self._running:
             self.turn(self._patience())

@@ -15,7 +15,7 @@ The laws a table keeps, and `statemachines.checks` proves:
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from statemachines.engine import Machine
@@ -146,6 +146,31 @@ class Table:
     def spec(self, state: Name) -> Spec:
         """The spec of `state`."""
         return next(spec for spec in self.specs if spec.state is state)
+
+
+class Facts(NamedTuple):
+    """What a machine tells of itself besides its state, for whoever looks at it (`Machine.glance`).
+
+    References and numbers only, since a glance is taken of every machine while its loop stands still; making words of
+    them is for later, and for another thread. `request` and `operation` are what is being answered and what is waited
+    for, if any; `status` the answer's, 0 before it has begun. The last four are there in a paced state: its pace
+    (seconds without progress, bytes a second, seconds of grace), when a byte last moved, how many seconds had been
+    spent here before, and how many bytes have moved.
+    """
+
+    number: int = 0
+    peer: str = ""
+    born: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    served: int = 0
+    request: Any = None
+    operation: Any = None
+    status: int = 0
+    pace: tuple[float, int, float] | None = None
+    progressed: float = 0.0
+    waited: float = 0.0
+    moved: int = 0
 
 
 class Loop(Protocol):

@@ -151,6 +151,10 @@ class Machine:
         """Whether the state's deadline has passed. Paced states are overridden by the model that moves the bytes."""
         return now - self.since >= self.node.patience
 
+    def glance(self) -> tuple[Any, ...]:
+        """The fields of contract.Facts in their order, as many as there is something to say of."""
+        return ()
+
     def ended(self) -> None:
         """Called once by the loop when the machine has left the map: give back what it holds but the descriptor."""
 
