@@ -39,7 +39,7 @@ class Connection(Machine):
     """One client's connection.
 
     `bytes_in` and `bytes_out` count the whole connection; `taken` and `sent` this exchange's request and response.
-    `progressed` is the loop's time when a byte last moved, `requests` how many heads were received.
+    `progressed` is the loop's time when a byte last moved, `requests` how many heads were received, or refused.
     """
 
     __slots__ = (
@@ -105,7 +105,7 @@ class Connection(Machine):
             self.requests,
             request,
             operation,
-            response.status if response is not None else 0,
+            response.status if response is not None else None,
         )
         if node.patience:
             return facts
@@ -116,7 +116,7 @@ class Connection(Machine):
 
     def read_head(self, ready: int) -> T | None:
         """Read once, or look at what is there already (`ready` 0): has a head come?"""
-        if ready:
+        if ready and not (self.input and self.node.state is S.AWAITING_REQUEST):
             try:
                 data = self.transport.read()
             except PeerGoneError:
@@ -128,6 +128,8 @@ class Connection(Machine):
             self.bytes_in += len(data)
             if self.input:
                 data = self.input + data
+        elif not self.input:
+            return None  # another event of this batch has had it
         else:
             data = self.input
         reader = self.reader
@@ -136,6 +138,7 @@ class Connection(Machine):
         except Refusal as refusal:
             self.refusal = refusal
             self.input = b""
+            self.requests += 1
             return T.HEAD_REFUSED
         if request is None:
             self.input = data
@@ -266,7 +269,7 @@ class Connection(Machine):
             self.progressed = self.service.loop.now
         data, self.input = self.input, b""
         fact = self._take(data)
-        if fact is None and request.expects_continue and not data:
+        if fact is None and request.expects_continue and not data and not self.has_begun_response():
             request.expects_continue = False
             return self._say_continue()
         return fact
@@ -321,7 +324,9 @@ class Connection(Machine):
             while True:
                 if self.output:
                     size = len(self.output)
-                    sent = transport.write(self.output, more=self.file is not None or self.tail != b"")
+                    sent = transport.write(
+                        self.output, more=bool(self.tail or (self.file is not None and self.file.count))
+                    )
                     self.sent += sent
                     self.bytes_out += sent
                     if sent < size:
@@ -435,7 +440,7 @@ class Connection(Machine):
         self.taken = self.sent = 0
 
     def _log_request(self, exchange: Exchange, end: str | None) -> None:
-        request, response = exchange.request, exchange.response
+        request, response = exchange.request, exchange.response if exchange.head is not None else None
         times = {
             node.state.lower(): round(seconds * 1000, 3)
             for node, seconds in zip(self.engine.nodes, self.spent, strict=True)
@@ -446,7 +451,7 @@ class Connection(Machine):
             self.peer,
             request.method if request is not None else "",
             request.target if request is not None else "",
-            response.status if response is not None else 0,
+            response.status if response is not None else None,
             self.taken,
             self.sent,
             times,

@@ -26,6 +26,9 @@ from statemachines.connection import Trigger as T
 if TYPE_CHECKING:
     from server.connection import Connection
 
+_END = object()
+"""Stands behind the last piece of a body."""
+
 GATHERED = 256
 """Pieces put together at most, however small they are: others are to have their turn."""
 
@@ -51,6 +54,7 @@ class Exchange:
         "_pieces",
         "_result",
         "_steps",
+        "_waits",
         "head",
         "operation",
         "produced",
@@ -70,7 +74,10 @@ class Exchange:
         """Body bytes handed to the connection."""
         self._steps: _Steps | None = None
         self._pieces: Any = None
-        self._held: object | None = None
+        self._held: object = _END
+        """A piece that could not be put together with those before it."""
+        self._waits = False
+        """Whether the pieces come from an asynchronous iterator."""
 
     # --- the handler
 
@@ -120,11 +127,10 @@ class Exchange:
             except StopIteration as stop:
                 self._steps = None
                 return self._produced(stop.value) if self.response is not None else self._answered(stop.value)
-            except StopAsyncIteration:
-                self._steps = None
-                return self._hand_out(b"", last=True)
             except BaseException as raised:  # noqa: BLE001 - as in `call`
                 self._steps = None
+                if isinstance(raised, StopAsyncIteration) and self._pieces is not None:
+                    return self._hand_out(b"", last=True)
                 return self._failed(raised)
             result = error = None
             if awaited is NEXT_PIECE:
@@ -135,7 +141,7 @@ class Exchange:
                 self.operation = awaited
                 try:
                     awaited.start(self)
-                except Exception as refused:  # noqa: BLE001 - it is the handler's to deal with
+                except BaseException as refused:  # noqa: BLE001 - it is the handler's to deal with
                     self.operation = None
                     error = refused
                 else:
@@ -157,11 +163,15 @@ class Exchange:
             self._log_failure(error)
             error = HTTPError(500)
         if self._pieces is not None:
-            self._guarded(self._end_pieces)
+            self._end_pieces()
         return self.begin(self._error_response(error))
 
     def _error_response(self, error: HTTPError) -> Response:
-        return error_response(error, self.request.get(b"accept") if self.request is not None else None)
+        try:
+            return error_response(error, self.request.get(b"accept") if self.request is not None else None)
+        except Exception as fault:  # noqa: BLE001 - an application may put anything into an HTTPError
+            self._log_failure(fault)
+            return error_response(HTTPError(500))
 
     def _log_failure(self, error: BaseException) -> None:
         request = self.request
@@ -181,16 +191,17 @@ class Exchange:
         self.response = response
         body = response.body
         streamed = not isinstance(body, WHOLE)
-        if streamed and (self.request is None or self.request.method != "HEAD"):
-            self._pieces = body.__aiter__() if isinstance(body, AsyncIterable) else iter(body)  # type: ignore[arg-type]
-            return self.produce()
         try:
+            if streamed and (self.request is None or self.request.method != "HEAD"):
+                self._pieces = body.__aiter__() if isinstance(body, AsyncIterable) else iter(body)  # type: ignore[arg-type]
+                self._waits = isinstance(body, AsyncIterable)
+                return self.produce()
             head = self._compose(close=close)
-        except ResponseError as error:
-            _discard(body)
+        except BaseException as error:  # noqa: BLE001 - as in `call`
+            self._discard(body)
             return self._failed(error)
         if streamed or not head.has_body:
-            _discard(body)
+            self._discard(body)
             body = b""
         assert isinstance(body, WHOLE)
         self.produced = _size(body)
@@ -214,25 +225,25 @@ class Exchange:
 
     def produce(self) -> T | None:
         """Get the next piece; OUTPUT_READY, BODY_WANTED, RESPONSE_BROKEN, or None to wait for an operation."""
-        if not isinstance(self._pieces, Iterator):
-            self._steps = self._pieces.__anext__().__await__()
-            return self._step()
         try:
+            if self._waits:
+                self._steps = self._pieces.__anext__().__await__()
+                return self._step()
             piece = self._gather(self._pieces)
         except BaseException as error:  # noqa: BLE001 - as in `call`
             return self._failed(error)
-        return self._hand_out(b"", last=True) if piece is None else self._produced(piece)
+        return self._hand_out(b"", last=True) if piece is _END else self._produced(piece)
 
-    def _gather(self, pieces: Iterator[object]) -> object | None:
+    def _gather(self, pieces: Iterator[object]) -> object:
         """The next piece of a body that never waits: small ones are put together, so that they share a system call.
-        None when there are no more."""
-        held, self._held = self._held, None
-        piece = next(pieces, None) if held is None else held
+        _END when there are no more."""
+        held, self._held = self._held, _END
+        piece = next(pieces, _END) if held is _END else held
         if not isinstance(piece, bytes):
             return piece
         gathered, size, bound = [piece], len(piece), self._connection.service.limits.max_output
         while size < bound and len(gathered) < GATHERED:
-            piece = next(pieces, None)
+            piece = next(pieces, _END)
             if not isinstance(piece, bytes):
                 self._held = piece
                 break
@@ -252,15 +263,15 @@ class Exchange:
             if self.head is None:
                 before = self._compose().data
             size = self._count(piece, last=last)
-        except ResponseError as error:
-            _discard(piece)
+        except BaseException as error:  # noqa: BLE001 - as in `call`
+            self._discard(piece)
             if before:
                 self.head = None  # it has not been sent
             return self._failed(error)
         head = self.head
         assert head is not None
         if not head.has_body:
-            _discard(piece)
+            self._discard(piece)
             piece, last = b"", True
         elif head.chunked:
             if size:
@@ -293,16 +304,21 @@ class Exchange:
         if steps is not None:
             self._guarded(lambda: _unwind(steps))
         if self._pieces is not None:
-            self._guarded(self._end_pieces)
+            self._end_pieces()
 
     def _end_pieces(self) -> None:
         pieces, self._pieces = self._pieces, None
-        held, self._held = self._held, None
-        _discard(held)
-        _discard(pieces)
+        held, self._held = self._held, _END
+        self._discard(held)
+        self._discard(pieces)
         body = self.response.body if self.response is not None else None
         if body is not pieces:
-            _discard(body)
+            self._discard(body)
+
+    def _discard(self, body: object) -> None:
+        """Close a body, or a piece of one, that is not wanted any more."""
+        if not isinstance(body, bytes):
+            self._guarded(lambda: _close(body))
 
     def _guarded(self, step: Callable[[], object]) -> None:
         try:
@@ -323,10 +339,7 @@ def _size(piece: bytes | File) -> int:
     return piece.count if isinstance(piece, File) else len(piece)
 
 
-def _discard(body: object) -> None:
-    """Close a body, or a piece of one, that is not wanted any more."""
-    if isinstance(body, bytes):
-        return
+def _close(body: object) -> None:
     if hasattr(body, "aclose"):
         _unwind_aclose(body.aclose())
     elif hasattr(body, "close"):

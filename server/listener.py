@@ -21,18 +21,25 @@ from server.connection import Connection
 from server.service import Service
 from server.transport import READ_SIZE, TCP
 from statemachines import listener
-from statemachines.contract import Name
+from statemachines.connection import Trigger as ConnectionTrigger
+from statemachines.contract import HUNG_UP, Name
 from statemachines.engine import Engine, Machine
 from statemachines.listener import Trigger as T
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""What accept(2) fails with when there is nothing to accept with. Its other errors belong to one client."""
+"""What accept(2) fails with when there is nothing to accept with."""
+
+LOST = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+"""What it fails with when the listening socket is none any more. Its other errors belong to one client."""
+
+BACKLOG = 4096
+"""Clients that may wait to be accepted: what the kernel allows at most, unless told otherwise."""
 
 RETRY_AFTER = b"1"
 """Seconds: what a client that was turned away is asked to wait."""
 
 
-def listen(host: str, port: int, backlog: int = 4096) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there, for IPv4 or IPv6 as `host` says; `port` 0 takes a free one. Raises OSError.
 
     TCP_NODELAY is inherited by what is accepted: an answer goes out whole, so waiting for more would only delay it.
@@ -45,7 +52,7 @@ def listen(host: str, port: int, backlog: int = 4096) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.bind(address)
-        listening.listen(backlog)
+        listening.listen(BACKLOG)
         listening.setblocking(False)
     except OSError:
         listening.close()
@@ -79,8 +86,11 @@ class Listener(Machine):
 
     def accept(self, ready: int) -> Name | None:  # noqa: ARG002
         """Accept at most `max_accepts`: those who are here already get their turn in between."""
+        return self._accept(self._service.limits.max_accepts)
+
+    def _accept(self, most: int) -> Name | None:
         service = self._service
-        for _ in range(service.limits.max_accepts):
+        for _ in range(most):
             if not service.has_room():
                 self._tell("capacity_reached", connections=len(service.connections()))
                 return T.CAPACITY_REACHED
@@ -89,10 +99,12 @@ class Listener(Machine):
             except BlockingIOError:
                 return None
             except OSError as error:
-                if error.errno not in EXHAUSTED:
-                    continue
-                self._tell("descriptors_exhausted", reason=error.strerror, connections=len(service.connections()))
-                return T.DESCRIPTORS_EXHAUSTED
+                if error.errno in EXHAUSTED:
+                    self._tell("descriptors_exhausted", reason=error.strerror, connections=len(service.connections()))
+                    return T.DESCRIPTORS_EXHAUSTED
+                if error.errno in LOST:
+                    return self._lost(error.strerror)
+                continue
             self._welcome(client, address)
         return None
 
@@ -102,15 +114,21 @@ class Listener(Machine):
         try:
             self._service.loop.add(connection)
         except (OSError, ValueError) as error:  # ENOSPC of epoll_ctl(2), or a number select(2) can not hold
-            client.close()
             self._tell("connection_not_taken", reason=str(error))
+            connection.engine.fire(connection, ConnectionTrigger.CLOSE_ORDERED)
+            client.close()
 
     def take_backlog(self) -> None:
         """Accept what has come before we close: closing resets it."""
-        self.accept(0)
+        self._accept(BACKLOG)
 
-    def ignore(self, ready: int) -> None:
-        """Nothing is to be looked at while paused."""
+    def notice_loss(self, ready: int) -> Name | None:
+        """A hang-up of a listening socket: somebody who shares it has shut it down."""
+        return self._lost("it has been shut down") if ready & HUNG_UP else None
+
+    def _lost(self, reason: str | None) -> Name:
+        self._service.logs.error("listener_lost", address=self.address, reason=reason)
+        return T.SOCKET_LOST
 
     def has_room(self) -> bool:
         """Whether a further connection may be opened: below the bound, and with a descriptor to open it with."""

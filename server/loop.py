@@ -14,9 +14,11 @@ The only module that reads the clock.
 """
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import get_ident
 
 from server.poller import READABLE, Poller
@@ -61,6 +63,8 @@ class Loop:
         self._closing: list[Machine] = []
         self._next_sweep = self.now
         self._has_deadlines = True
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._calls_made = 0
         self.wake_up = WakeUp(self)
         self.add(self.wake_up)
 
@@ -89,6 +93,14 @@ class Loop:
     def call_from_thread(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the loop's thread, soon. The only method that another thread may call."""
         self.wake_up.call(callback)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> None:
+        """Run `callback` in the first sweep from `when` on, which is brought forward for it. A call is not taken back:
+        one that is no longer wanted sees that for itself."""
+        self._calls_made += 1
+        heapq.heappush(self._calls, (when, self._calls_made, callback))
+        self._next_sweep = min(self._next_sweep, when)
+        self._has_deadlines = True
 
     # --- running
 
@@ -144,9 +156,25 @@ class Loop:
         self._has_deadlines = has_deadlines
         self._next_sweep = now + SWEEP_INTERVAL
         for machine in overdue:
+            # An earlier one may have moved or ended this one: a drain's deadline cuts every connection.
+            if self.machines.get(machine.descriptor) is not machine or not machine.is_overdue(now):
+                continue
             self.fire(machine, machine.engine.table.triggers["DEADLINE_PASSED"])
         if self._closing:
             self._reap()
+
+    def _run_calls(self, now: float) -> None:
+        """Run what is due, of that which was there before: a callback that calls again waits for the next sweep."""
+        made = self._calls_made
+        while self._calls and self._calls[0][0] <= now and self._calls[0][1] <= made:
+            _, _, callback = heapq.heappop(self._calls)
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 - one call's fault must not end the others
+                self.crashed(self.wake_up, error)
+        if self._calls:
+            self._next_sweep = min(self._next_sweep, self._calls[0][0])
+            self._has_deadlines = True
 
     # --- the parts of a turn
 
@@ -161,7 +189,7 @@ class Loop:
     def _dispatch(self, machine: Machine, ready: int) -> None:
         node = machine.node
         if not ready & node.heeds:
-            self._narrow(machine)
+            self._register(machine)
             return
         try:
             trigger = node.when_ready(machine, ready)
@@ -175,17 +203,23 @@ class Loop:
 
     def _settle(self, machine: Machine) -> None:
         """Make the poller wait for what the machine's resting state waits for, if it does not do so already."""
+        if self.machines.get(machine.descriptor) is not machine:
+            return
         node = machine.node
         if node.final:
             self._release(machine)
         elif node.mask & ~machine.registered:
-            self.poller.modify(machine.descriptor, node.mask)
-            machine.registered = node.mask
+            self._register(machine)
 
-    def _narrow(self, machine: Machine) -> None:
-        """A report came that the state does not want: stop asking for it."""
-        self.poller.modify(machine.descriptor, machine.node.mask)
-        machine.registered = machine.node.mask
+    def _register(self, machine: Machine) -> None:
+        """Tell the poller what the machine's state waits for: more than it knew, or less when what came is unwanted."""
+        try:
+            self.poller.modify(machine.descriptor, machine.node.mask)
+        except OSError as error:  # somebody else has closed the descriptor: it can not be waited for any more
+            self._close_crashed(machine, error)
+            self._release(machine)
+        else:
+            machine.registered = machine.node.mask
 
     def _revisit(self) -> None:
         revisits, self._revisits = self._revisits, []
@@ -221,7 +255,8 @@ class Loop:
         if self.machines.get(machine.descriptor) is not machine:
             return
         del self.machines[machine.descriptor]
-        self.poller.unregister(machine.descriptor)
+        with suppress(OSError, KeyError):  # somebody else has closed the descriptor
+            self.poller.unregister(machine.descriptor)
         self._closing.append(machine)
         try:
             machine.ended()
@@ -232,13 +267,16 @@ class Loop:
         """Close the descriptors of those that have ended: now no event of this batch can reach another's number."""
         closing, self._closing = self._closing, []
         for machine in closing:
-            machine.close()
+            try:
+                machine.close()
+            except Exception as error:  # noqa: BLE001 - the others are to be closed too
+                self.crashed(machine, error)
 
 
 class WakeUp(Machine):
     """The descriptor by which other threads get the loop's attention: eventfd(2), or a pipe where there is none."""
 
-    __slots__ = ("_calls", "_loop", "_pending", "_write_end")
+    __slots__ = ("_calls", "_lock", "_loop", "_pending", "_write_end")
 
     def __init__(self, loop: Loop) -> None:
         if hasattr(os, "eventfd"):
@@ -250,13 +288,15 @@ class WakeUp(Machine):
         self._loop = loop
         self._calls: deque[Callable[[], None]] = deque()
         self._pending = False
+        self._lock = threading.Lock()
 
     def call(self, callback: Callable[[], None]) -> None:
         """From any thread. Calls that come while one is pending cost no system call."""
-        self._calls.append(callback)
-        if not self._pending:
-            self._pending = True
-            os.write(self._write_end, (1).to_bytes(8, "little"))
+        with self._lock:
+            self._calls.append(callback)
+            if not self._pending:
+                self._pending = True
+                os.write(self._write_end, (1).to_bytes(8, "little"))
 
     def run_callbacks(self, ready: int) -> None:  # noqa: ARG002
         """Take the wake-up, then run what has been left; what comes meanwhile wakes the loop again."""
@@ -269,6 +309,9 @@ class WakeUp(Machine):
                 self._loop.crashed(self, error)
 
     def close(self) -> None:
-        """Close the descriptor, or both ends of the pipe."""
+        """Close the descriptor, or both ends of the pipe. A thread that calls later finds a wake-up that is pending for
+        ever, and not a number that is somebody else's by then."""
+        with self._lock:
+            self._pending = True
         for descriptor in {self.descriptor, self._write_end}:
             os.close(descriptor)

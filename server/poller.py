@@ -19,7 +19,6 @@ import os
 import select
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from statemachines.contract import HUNG_UP, Interest
@@ -148,13 +147,13 @@ class Select:
 
 def _has_hung_up(descriptor: int) -> bool:
     """Whether a socket that select(2) calls readable is in fact reset. Looks without taking anything."""
-    with suppress(BlockingIOError), socket.socket(fileno=os.dup(descriptor)) as twin:
-        try:
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as twin:
             twin.recv(1, socket.MSG_PEEK)
-        except ConnectionError:
-            return True
-        except OSError:
-            return False  # not a connected socket
+    except ConnectionError:
+        return True
+    except OSError:
+        return False  # nothing to read, not a connected socket, or no descriptor left to look with
     return False
 
 

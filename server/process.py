@@ -83,8 +83,8 @@ class Process(Machine):
             self._service.logs.info("listening", url=f"http://{listener.address}/", serving=self._description)
 
     def drain(self) -> Name | None:
-        """Take what waits in the backlog, close the listeners, and the idle connections in the next turn, so that a
-        request which has come before the signal is answered."""
+        """Take what waits in the backlog, close the listeners, and the idle connections after a whole further turn, so
+        that a request which has come before the signal is answered, in whatever order the poller reports."""
         service = self._service
         service.draining = True
         for listener in self._listeners:
@@ -93,7 +93,8 @@ class Process(Machine):
         service.logs.info("draining", connections=connections, seconds=service.limits.drain_timeout)
         if not connections:
             return T.CONNECTIONS_ENDED
-        service.loop.call_from_thread(self._close_idle)
+        loop = service.loop
+        loop.call_from_thread(lambda: loop.call_from_thread(self._close_idle))
         return None
 
     def _close_idle(self) -> None:
@@ -150,15 +151,15 @@ def serve(application: Application, options: Options, logs: Logs) -> int:
         )
 
     loop = Loop(open_poller(options.poller), crashed, limits=asdict(options.limits), dispatch=options.dispatch)
-    try:
-        service = Service(application, loop, options.limits, logs, codec_for(options.parser), Connection)
-        with _signals_by_socket() as signals:
+    with _signals_by_socket() as signals:
+        try:
+            service = Service(application, loop, options.limits, logs, codec_for(options.parser), Connection)
             this = Process(service, signals, options.description)
             loop.add(this)
             this.bind(options.host, options.port)
             loop.fire(this, T.LISTENING)
             loop.run()
             logs.info("stopped", connections_served=service.accepted)
-    finally:
-        loop.close()
+        finally:
+            loop.close()
     return 0

@@ -69,8 +69,8 @@ class Service:
         return [machine for machine in self.loop.machines.values() if machine.engine is self.engine]  # type: ignore[misc]
 
     def has_room(self) -> bool:
-        """Whether a further connection may be opened. Every machine counts: each holds a descriptor."""
-        return len(self.loop.machines) < self.max_connections
+        """Whether a further connection may be opened."""
+        return self.accepted - self.engine.ended() < self.max_connections
 
     def _log_passage(self, machine: Machine, edge: Edge) -> None:
         self.logs.debug(

@@ -7,6 +7,7 @@ gone is PeerGoneError, whatever the kernel calls it; a socket that would block i
 import os
 import socket
 import struct
+from contextlib import suppress
 from typing import Protocol
 
 READ_SIZE = 64 * 1024
@@ -62,7 +63,7 @@ class TCP:
             return self._socket.recv(READ_SIZE)
         except BlockingIOError:
             return None
-        except _PEER_GONE as error:
+        except OSError as error:
             raise PeerGoneError from error
 
     def write(self, data: bytes | memoryview, *, more: bool = False) -> int:
@@ -71,7 +72,7 @@ class TCP:
             return self._socket.send(data, _MORE) if more else self._socket.send(data)
         except BlockingIOError:
             return 0
-        except _PEER_GONE as error:
+        except OSError as error:
             raise PeerGoneError from error
 
     def send_file(self, descriptor: int, offset: int, count: int) -> int:
@@ -110,7 +111,8 @@ class TCP:
 
     def reset_on_close(self) -> None:
         """As Transport.reset_on_close."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        with suppress(OSError):  # it has been reset already
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def close(self) -> None:
         """As Transport.close."""

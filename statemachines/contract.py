@@ -47,8 +47,9 @@ class Interest(enum.IntFlag):
         return " or ".join(str(bit.name).lower() for bit in self) or "nothing"
 
 
-HUNG_UP = 0x018
-"""EPOLLERR | EPOLLHUP: both ends are closed, or the peer reset. Reported whatever the interest."""
+HUNG_UP = 0x038
+"""EPOLLERR | EPOLLHUP, and POLLNVAL: both ends are closed, the peer reset, or the descriptor is no more. Reported
+whatever the interest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,10 @@ class Engine:
             self.definition.events[trigger].trigger(machine)
             trigger = self.definition.handed_back
 
+    def ended(self) -> int:
+        """How many machines have reached a final state."""
+        return sum(edge.count for edge in self.edges if edge.dest.final)
+
     def passage(self, transition: transitions.Transition) -> Edge:
         """The edge that was compiled from `transition`."""
         return self._passages[transition]

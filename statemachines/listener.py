@@ -21,6 +21,8 @@ class Trigger(Name):
     """As many connections are open as there may be."""
     DESCRIPTORS_EXHAUSTED = auto()
     """accept(2) failed with EMFILE, ENFILE, ENOBUFS or ENOMEM."""
+    SOCKET_LOST = auto()
+    """The listening socket itself is of no use any more: somebody has shut it down."""
     CONNECTION_ENDED = auto()
     """A descriptor was given back."""
     DEADLINE_PASSED = auto()
@@ -32,10 +34,10 @@ class Model(Protocol):
     """What the shell of a listener does."""
 
     def accept(self, ready: int) -> Name | None:
-        """Accept a bounded number; CAPACITY_REACHED or DESCRIPTORS_EXHAUSTED when it can not go on."""
+        """Accept a bounded number; CAPACITY_REACHED, DESCRIPTORS_EXHAUSTED or SOCKET_LOST when it can not go on."""
 
-    def ignore(self, ready: int) -> Name | None:
-        """Nothing is to be looked at while paused."""
+    def notice_loss(self, ready: int) -> Name | None:
+        """Nothing is looked at while paused; SOCKET_LOST when the socket has hung up."""
 
     def take_backlog(self) -> Name | None:
         """Accept once more: closing would reset those who have come before."""
@@ -63,7 +65,7 @@ SPECS = (
         S.PAUSED,
         Interest.NOTHING,
         PAUSE,
-        "ignore",
+        "notice_loss",
         "there is no descriptor, or no room, for a further connection",
     ),
     Spec(S.CLOSED, Interest.NOTHING, Unbounded("it is final"), "", "the socket is given back", final=True),
@@ -73,11 +75,13 @@ ROWS = (
     # --- taking connections
     Row(S.ACCEPTING, T.CAPACITY_REACHED, S.PAUSED),
     Row(S.ACCEPTING, T.DESCRIPTORS_EXHAUSTED, S.PAUSED, way=Way.FAULT),
+    Row(S.ACCEPTING, T.SOCKET_LOST, S.CLOSED, way=Way.FAULT, ends=Cause.SERVER),
     Row(S.ACCEPTING, T.DRAIN_STARTED, S.CLOSED, action="take_backlog", ends=Cause.OPERATOR),
     # --- out of room
     Row(S.PAUSED, T.CONNECTION_ENDED, S.ACCEPTING, way=Way.HAPPY),
     Row(S.PAUSED, T.DEADLINE_PASSED, S.ACCEPTING, "has_room"),
     Row(S.PAUSED, T.DEADLINE_PASSED, S.PAUSED, "", "turn_away", Way.FAULT),
+    Row(S.PAUSED, T.SOCKET_LOST, S.CLOSED, way=Way.FAULT, ends=Cause.SERVER),
     Row(S.PAUSED, T.DRAIN_STARTED, S.CLOSED, ends=Cause.OPERATOR),
 )
 

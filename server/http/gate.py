@@ -4,7 +4,7 @@ Neither parser behind it is strict enough by itself, so nothing reaches them tha
 
 - Whatever is not well-formed, or can be understood in two ways, is refused with a status and a reason. Nothing is
   repaired and nothing is guessed: smuggling lives on repairs.
-- Every expression is linear. All repeats are possessive, so that none ever goes back over what it has matched.
+- Every expression is linear: each unbounded repeat is possessive, so that none goes back over what it has matched.
 - `ORIGIN_LINE` and `FIELD_BLOCK` admit the usual head at C speed. What they do not match goes to the scanner
   (scanner.py), which finds the first offence, or that the head is unfinished, or that it is good but unusual.
 - Grammar first, meaning second: a line is judged when it has ended, the fields together when the head has.
@@ -30,8 +30,8 @@ _PERCENT = rb"%[0-9A-Fa-f]{2}"
 TOKEN_RUN = re.compile(b"[" + _TOKEN + b"]*+")
 TEXT_RUN = re.compile(b"[" + _TEXT + b"]*+")
 # Group 1 is what must be looked at again when more has come: an unfinished percent triplet, a version.
-URI_RUN = re.compile(b"[" + _URI + b"]*+(?:" + _PERCENT + b"[" + _URI + b"]*+)*+(%[0-9A-Fa-f]?+)?+")
-VERSION_RUN = re.compile(rb"((?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.[0-9]?+)?+)?+)?+)?+)?+)?+)?+)")
+URI_RUN = re.compile(b"[" + _URI + b"]*+(?:" + _PERCENT + b"[" + _URI + b"]*+)*+(%[0-9A-Fa-f]?)?")
+VERSION_RUN = re.compile(rb"((?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.[0-9]?)?)?)?)?)?)?)?)")
 
 # The usual request line, up to the version's last digit: with that digit begins what a connection repeats.
 ORIGIN_LINE = re.compile(
@@ -47,11 +47,11 @@ EXTENSIONS = re.compile(
     b"|\\\\[" + _TEXT + b'])*+"))?+)*+'
 ).fullmatch
 
-_ABSOLUTE = re.compile(rb"https?+://([^/?]*+)", re.IGNORECASE).match
+_ABSOLUTE = re.compile(rb"https?://([^/?]*+)", re.IGNORECASE).match
 # RFC 3986 section 3.2.2, less the comma, which is how two Host fields look when something has joined them, less
 # IPvFuture and zones, which nobody sends; RFC 3986 section 3.2.3, less numbers that are no port.
 _HOST = re.compile(
-    rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+;=]++|" + _PERCENT + rb")++|\[([0-9A-Fa-f:.]{2,45}+)\])(?::([0-9]{0,5}+))?+"
+    rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+;=]++|" + _PERCENT + rb")++|\[([0-9A-Fa-f:.]{2,45}+)\])(?::([0-9]{0,5}))?"
 ).fullmatch
 # The fields that the gate itself understands. One pass over the block is cheaper than a search for each.
 _NAMED = re.compile(

@@ -125,11 +125,9 @@ class HeadWriter:
         """The head of `response` to a request of that method and minor version. Raises ResponseError."""
         key = (response.status, response.reason, response.fields)
         try:
-            lines = self._lines.get(key)
-        except TypeError:
-            raise ResponseError("fields are not a tuple of pairs of bytes") from None
-        if lines is None:
-            lines = self._keep(key)
+            lines = self._lines.get(key) or self._keep(key)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ResponseError(f"status, reason or fields are of the wrong kind: {error}") from error
         length, chunked = _framing(response, lines, method, minor)
         has_body = method != "HEAD"
         data = lines.data if lines.has_date else lines.data + self.date(now)
@@ -162,7 +160,7 @@ def _framing(response: Response, lines: Lines, method: str, minor: int) -> tuple
     body = response.body
     promised = lines.content_length
     if response.status in (204, 304):
-        if response.status == 204 and promised:
+        if response.status == 204 and promised is not None:
             raise ResponseError("a 204 has no content-length")
         return 0, False
     if isinstance(body, WHOLE):

@@ -41,7 +41,7 @@ def test_the_bits_of_interest_are_epolls() -> None:
     assert int(Interest.READABLE) == select.EPOLLIN
     assert int(Interest.WRITABLE) == select.EPOLLOUT
     assert int(Interest.HANG_UP) == select.EPOLLHUP
-    assert select.EPOLLERR | select.EPOLLHUP == HUNG_UP
+    assert select.EPOLLERR | select.EPOLLHUP | select.POLLNVAL == HUNG_UP
 
 
 def test_the_bits_of_interest_are_polls() -> None:
