@@ -13,6 +13,7 @@ Whatever has a descriptor is a machine, and the loop knows no kinds. Its laws:
 The only module that reads the clock.
 """
 
+import heapq
 import os
 import threading
 import time
@@ -160,6 +161,8 @@ class Loop:
             if self.machines.get(machine.descriptor) is not machine or not machine.is_overdue(now):
                 continue
             self.fire(machine, machine.engine.table.triggers["DEADLINE_PASSED"])
+        if self._calls:
+            self._run_calls(now)
         if self._closing:
             self._reap()
 
