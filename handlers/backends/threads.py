@@ -39,14 +39,19 @@ RETRY_AFTER = (b"retry-after", b"1")
 class ThreadCall(Operation, Generic[T]):
     """One call of a function in a thread of `pool`."""
 
-    __slots__ = ("_arguments", "_error", "_executor", "_function", "_loop", "_pool", "_progress", "_result")
+    __slots__ = ("_arguments", "_error", "_executor", "_function", "_loop", "_name", "_pool", "_progress", "_result")
 
     def __init__(
-        self, pool: "ThreadPool", function: Callable[..., T], arguments: tuple[tuple[Any, ...], dict[str, Any]]
+        self,
+        pool: "ThreadPool",
+        function: Callable[..., T],
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+        name: str = "",
     ) -> None:
         self._pool = pool
         self._function: Callable[..., T] | None = function
         self._arguments = arguments
+        self._name = name or function_name(function)
         self._progress = "queued"
         self._executor: Executor | None = None
         self._result: T | None = None
@@ -67,19 +72,19 @@ class ThreadCall(Operation, Generic[T]):
         self._pool.withdraw(self)
 
     def describe(self) -> str:
-        return f"thread: {self._progress}"
+        return f"{self._pool.label}: {self._progress}"
 
     def run(self) -> None:
         """On a worker's thread: call the function and send its end to the loop."""
         function, (args, kwargs) = self._function, self._arguments
         assert function is not None
-        self._progress = f"running {_name(function)}"
+        self._progress = f"running {self._name}"
         try:
             self._result = function(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - it is raised again, at the await
             self._error = error
         except BaseException as error:  # noqa: BLE001 - sys.exit() in a thread ends neither the thread nor the process
-            self._error = RuntimeError(f"{_name(function)} raised {type(error).__name__} in its thread")
+            self._error = RuntimeError(f"{self._name} raised {type(error).__name__} in its thread")
             self._error.__cause__ = error
         self._send()
 
@@ -103,12 +108,15 @@ class ThreadCall(Operation, Generic[T]):
 
 
 class ThreadPool:
-    """At most `size` daemon threads and a queue of at most `backlog` calls before them."""
+    """At most `size` daemon threads and a queue of at most `backlog` calls before them.
 
-    def __init__(self, size: int = SIZE, backlog: int = BACKLOG, name: str = "clerestory") -> None:
+    `label` is what an operator reads before `queued` and `running`.
+    """
+
+    def __init__(self, size: int = SIZE, backlog: int = BACKLOG, label: str = "thread") -> None:
         self.size = size
         self.backlog = backlog
-        self.name = name
+        self.label = label
         self._mutex = threading.Lock()
         self._queue: deque[ThreadCall[Any]] = deque()
         self._idle: list[threading.Lock] = []  # one lock for each thread that sleeps; releasing it wakes that thread
@@ -173,7 +181,7 @@ class ThreadPool:
             return [call.describe() for call in self._threads.values() if call is not None]
 
     def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"{self.name}-{len(self._threads)}", daemon=True)
+        thread = threading.Thread(target=self._work, name=f"{self.label} {len(self._threads)}", daemon=True)
         self._threads[thread] = None
         try:
             thread.start()
@@ -203,7 +211,8 @@ class ThreadPool:
                 call.run()
 
 
-def _name(function: Callable[..., object]) -> str:
+def function_name(function: Callable[..., object]) -> str:
+    """What to call `function` before an operator."""
     return getattr(function, "__qualname__", None) or type(function).__name__
 
 
