@@ -12,18 +12,16 @@ import difflib
 import importlib
 import inspect
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
 
 from handlers.messages import Application
 from server.config import Limits
-
-SCHEME = "sqlite:///"
 
 
 class TargetError(Exception):
@@ -40,7 +38,7 @@ class Target:
 
     application: Application
     description: str
-    close: Callable[[], None] = _nothing
+    close: Callable[[], object] = _nothing
 
 
 def resolve(
@@ -73,19 +71,25 @@ def _unknown(target: str) -> str:
 # --- the built-in site
 
 
-def _mail_site(database: str | None) -> Target:
-    path = None if database is None else _database_path(database)
+def _mail_site(url: str | None) -> Target:
+    kept = "in memory, with a thousand samples" if url is None else f"kept in {_database_path(url)}"
     from handlers.mail import mail_site
 
-    site = mail_site(path)
-    return Target(site, site.description, site.close)
+    try:
+        site = mail_site() if url is None else mail_site(url)
+    except (ValueError, OSError, sqlite3.Error) as error:
+        raise TargetError(f"--database {url}: {error}") from error
+    return Target(site, f"the built-in mail site, {kept}", getattr(site, "close", _nothing))
 
 
 def _database_path(url: str) -> str:
-    """The path in `sqlite:///PATH`; a fourth slash makes it absolute, as everywhere."""
-    path = unquote(url.removeprefix(SCHEME))
-    if not url.startswith(SCHEME) or not path or "\0" in path:
-        raise TargetError(f"--database {url}: write {SCHEME}PATH, such as {SCHEME}mail.db or {SCHEME}/var/lib/mail.db")
+    """The path that `url` names, if there is a directory for it."""
+    from handlers.backends.sqlite import parse_url
+
+    try:
+        path = parse_url(url)
+    except ValueError as error:
+        raise TargetError(f"--database {error}") from error
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise TargetError(f"--database {url}: there is no directory {folder}: create it, or name another")

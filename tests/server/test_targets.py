@@ -1,14 +1,16 @@
 """TARGET: what is named is served, and what cannot be says why in one line."""
 
+import sqlite3
 import sys
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from handlers.messages import Request
+from handlers.messages import Request, Response, text_response
 from handlers.static import StaticFiles
 from server.config import Limits
 from server.targets import TargetError, resolve
@@ -189,13 +191,66 @@ def test_the_database_is_only_for_the_built_in_site() -> None:
     assert refusal(".", database="sqlite:///mail.db") == said
 
 
-@pytest.mark.parametrize("url", ["mail.db", "sqlite:", "sqlite:///", "postgres://host/db", "sqlite:///a%00b"])
+class Site:
+    """What `mail_site` makes, without a database."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url
+        self.closed = False
+
+    def __call__(self, request: Request) -> Response:
+        return text_response("mail")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def mail_sites(monkeypatch: pytest.MonkeyPatch, make: Callable[..., object]) -> None:
+    fake = types.ModuleType("handlers.mail")
+    fake.mail_site = make  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "handlers.mail", fake)
+
+
+def test_nothing_is_the_built_in_site_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail_sites(monkeypatch, Site)
+    found = resolve(None)
+    assert isinstance(found.application, Site)
+    assert found.application.url is None
+    assert found.description == "the built-in mail site, in memory, with a thousand samples"
+    found.close()
+    assert found.application.closed
+
+
+def test_the_built_in_site_is_kept_in_the_database_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail_sites(monkeypatch, Site)
+    found = resolve(None, database="sqlite:///mail.db")
+    assert isinstance(found.application, Site)
+    assert found.application.url == "sqlite:///mail.db"
+    assert found.description == "the built-in mail site, kept in mail.db"
+
+
+def test_a_site_that_holds_nothing_need_not_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail_sites(monkeypatch, lambda: Site().__call__)
+    resolve(None).close()
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("file is not a database"), OSError("no"), ValueError("no")])
+def test_a_database_that_cannot_be_opened_says_why(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(url: str) -> None:
+        raise error
+
+    mail_sites(monkeypatch, fail)
+    assert refusal(None, database="sqlite:///mail.db") == f"--database sqlite:///mail.db: {error}"
+
+
+@pytest.mark.parametrize("url", ["mail.db", "sqlite:", "postgres://host/db", "sqlite://host/db"])
 def test_a_database_url_that_is_not_understood_shows_one_that_is(url: str) -> None:
-    said = f"--database {url}: write sqlite:///PATH, such as sqlite:///mail.db or sqlite:////var/lib/mail.db"
-    assert refusal(None, database=url) == said
+    said = refusal(None, database=url)
+    assert said.startswith(f"--database '{url}' ")
+    assert "sqlite:///PATH" in said
 
 
-def test_a_database_needs_a_directory_to_be_in(here: Path) -> None:
+def test_a_database_needs_a_directory_to_be_in() -> None:
     assert refusal(None, database="sqlite:///no/mail.db") == (
         "--database sqlite:///no/mail.db: there is no directory no: create it, or name another"
     )
