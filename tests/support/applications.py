@@ -4,6 +4,7 @@ What it notices (which handlers ran, which operations were cancelled) can be ask
 """
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -305,12 +306,16 @@ def raise_during_async(request: Request, kind: str) -> Response:
 @router.get("/raise-during-sized/{kind}")
 def raise_during_sized(request: Request, kind: str) -> Response:
     """Fail after two pieces of a body whose length was promised."""
-    return Response(failing_pieces(kind, 2), fields=((b"content-length", b"1000"),))
+    return Response(failing_pieces(kind, 2), fields=((b"content-length", b"1000000"),))
+
+
+LARGE = 100_000
+"""Bytes of a piece that is sent as soon as it is there: smaller ones may be held back for the next."""
 
 
 def failing_pieces(kind: str, good: int) -> Iterator[bytes]:
     for _ in range(good):
-        yield b"piece\n"
+        yield pattern(LARGE)
     fail(kind)
 
 
@@ -318,8 +323,21 @@ WRONG: dict[str, object] = {
     "none": None,
     "text": "a string",
     "number": 7,
-    "str-piece": Response(iter(["text"])),  # type: ignore[arg-type]
 }
+
+
+@router.get("/wrong-piece/{kind}")
+def wrong_piece(request: Request, kind: str) -> Response:
+    """A body of pieces one of which is no bytes."""
+    good = pattern(LARGE)
+    bodies: dict[str, list[object]] = {
+        "text-first": ["text", good],
+        "text-later": [good, "text", good],
+        "none-first": [None, good],
+        "none-later": [good, None, good],
+        "number-later": [good, 7, good],
+    }
+    return Response(iter(bodies[kind]))  # type: ignore[arg-type]
 
 
 @router.get("/wrong-type/{kind}")
@@ -341,11 +359,12 @@ async def wrong_await(request: Request) -> Response:
 def wrong_length(request: Request, kind: str) -> Response:
     """A body that is not as long as its Content-Length says."""
     ten = ((b"content-length", b"10"),)
+    large, twice = pattern(LARGE), ((b"content-length", b"%d" % (2 * LARGE)),)
     bodies = {
         "bytes-short": Response(b"12345", fields=ten),
         "bytes-long": Response(b"1234567890X", fields=ten),
-        "stream-short": Response(iter([b"12345"]), fields=ten),
-        "stream-long": Response(iter([b"12345", b"67890X"]), fields=ten),
+        "stream-short": Response(iter([large]), fields=twice),
+        "stream-long": Response(iter([large, large + b"X"]), fields=twice),
         "stream-long-at-once": Response(iter([b"1234567890X"]), fields=ten),
     }
     return bodies[kind]
@@ -384,3 +403,14 @@ def file(request: Request, name: str) -> Response:
     """A file of the directory that the environment names, as it is now."""
     descriptor = os.open(os.path.join(os.environ["E2E_FILES"], name), os.O_RDONLY)
     return Response(File(descriptor, 0, os.fstat(descriptor).st_size))
+
+
+# --- whatever comes
+
+
+async def admit(request: Request) -> Response:
+    """An application without routes: it reads whatever was admitted, and says so in a field, which HEAD has too."""
+    body = await request.read()
+    MARKS.append(request.target)
+    told = {"length": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    return Response(fields=((b"x-told", json.dumps(told).encode()),))
