@@ -3,92 +3,57 @@
 The table (statemachines.connection) says what happens when; here is how. Each method is one step of it. What the
 methods share:
 
-- one bounded read a readiness event, and a bounded amount written a turn, so that no client starves the others;
+- one bounded read a readiness event, so that no client starves the others (`server.sender` has the writing side);
 - `input` holds what was received and not yet consumed; it is empty while the connection is idle;
-- `output`, `file` and `tail` hold what is to be sent, in this order; they are empty between two responses;
 - `exchange` is there from the head's arrival to the response's end.
 """
 
 from typing import Any
 
 from handlers.errors import HTTPError
-from handlers.messages import WHOLE, File, Response, error_response
+from handlers.messages import WHOLE, Response, error_response
 from server.exchange import Exchange
 from server.http.gate import Refusal
 from server.http.reading import BodyReader, HeadReader
+from server.sender import Sender
 from server.service import Service
-from server.transport import FileUnreadableError, PeerGoneError, Transport
+from server.transport import PeerGoneError, Transport
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
 from statemachines.contract import HUNG_UP, Way
-from statemachines.engine import Edge, Machine
-
-FILE_SIZE = 2 * 1024 * 1024
-"""Bytes of a file given to one sendfile(2), and sent in one turn: they are not copied, so they cost less time."""
-
-PIECES = 32
-"""Pieces of a response produced in one turn."""
-
-JOIN_SIZE = 64 * 1024
-"""A body up to this size is copied behind its head, to go out in one system call; a larger one has its own."""
+from statemachines.engine import Edge
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Connection(Machine):
+class Connection(Sender):
     """One client's connection.
 
-    `bytes_in` and `bytes_out` count the whole connection; `taken` and `sent` this exchange's request and response.
-    `progressed` is the loop's time when a byte last moved, `requests` how many heads were received, or refused.
+    `bytes_in` counts the whole connection, `taken` this exchange's request.
     """
 
     __slots__ = (
-        "_allowance",
-        "_turn",
         "accepted_at",
         "body",
         "bytes_in",
-        "bytes_out",
-        "exchange",
-        "file",
         "input",
         "lingered",
-        "number",
-        "output",
         "peer",
         "piece",
-        "progressed",
         "reader",
         "refusal",
-        "requests",
-        "sent",
-        "service",
-        "tail",
         "taken",
-        "transport",
     )
 
     def __init__(self, service: Service, transport: Transport, descriptor: int, peer: str) -> None:
-        super().__init__(service.engine, descriptor)
-        self.service = service
-        self.transport = transport
+        super().__init__(service, transport, descriptor)
         self.peer = peer
-        self.number = service.accepted = service.accepted + 1
         self.reader = HeadReader(service.limits, service.codec, peer)
         self.body: BodyReader | None = None
-        self.exchange: Exchange | None = None
         self.refusal: Refusal | None = None
         self.input = self.piece = b""
-        self.output: bytes | memoryview = b""
-        self.file: File | None = None
-        self.tail = b""
-        self.bytes_in = self.bytes_out = self.requests = self.taken = self.sent = self.lingered = 0
-        self.accepted_at = self.progressed = self.since
-        self._turn = self._allowance = 0
-
-    def request_id(self) -> str:
-        """Names the exchange in the log: the connection's number and the request's on it."""
-        return f"{self.number}-{self.requests}"
+        self.bytes_in = self.taken = self.lingered = 0
+        self.accepted_at = self.since
 
     def glance(self) -> tuple[Any, ...]:
         """As Machine.glance: contract.Facts."""
@@ -169,10 +134,6 @@ class Connection(Machine):
         """Nothing is read while a handler waits; only the end of the connection is noticed."""
         return T.PEER_RESET if ready & HUNG_UP else None
 
-    def write(self, ready: int) -> T | None:  # noqa: ARG002
-        """The socket takes bytes again."""
-        return self.send_output()
-
     def discard(self, ready: int) -> T | None:  # noqa: ARG002
         """Read once and forget, so that the peer gets to read our answer instead of a reset."""
         try:
@@ -199,10 +160,6 @@ class Connection(Machine):
         return waited > 0 and moved < rate * waited
 
     # --- guards
-
-    def has_more_output(self) -> bool:
-        """Whether the response has further pieces to be produced."""
-        return self.exchange is not None and self.exchange.has_more
 
     def may_keep_alive(self) -> bool:
         """RFC 9112 section 9.3: the head has not said close, the request was read to its end, and we do not drain."""
@@ -304,82 +261,7 @@ class Connection(Machine):
         self.tail = CONTINUE[sent:]
         return None
 
-    # --- actions: the response
-
-    def outgoing(self, output: bytes, body: bytes | File = b"", tail: bytes = b"") -> None:
-        """Take what is to be sent next: a head or a chunk's frame, then a body or a piece of one, then its end."""
-        if self.tail:
-            output = self.tail + output  # what the socket did not take of CONTINUE
-        if isinstance(body, File):
-            self.output, self.file, self.tail = output, body, tail
-        elif len(body) <= JOIN_SIZE:
-            self.output, self.tail = b"".join((output, body, tail)), b""
-        else:
-            self.output, self.tail = output, body + tail
-
-    def send_output(self) -> T | None:
-        """Write until all is sent, the socket takes no more, or others are to have their turn."""
-        transport = self.transport
-        try:
-            while True:
-                if self.output:
-                    size = len(self.output)
-                    sent = transport.write(
-                        self.output, more=bool(self.tail or (self.file is not None and self.file.count))
-                    )
-                    self.sent += sent
-                    self.bytes_out += sent
-                    if sent < size:
-                        self._keep_rest(sent)
-                        return None
-                    self.output = b""
-                if self.file is not None:
-                    if not self._send_file(self.file):
-                        return None
-                elif not self.tail:
-                    return self._flushed()
-                self.output, self.tail = self.tail, b""
-        except PeerGoneError:
-            return T.PEER_RESET
-        except FileUnreadableError as error:
-            self.service.logs.warning("file_unreadable", id=self.request_id(), reason=str(error))
-            return T.RESPONSE_BROKEN
-
-    def _keep_rest(self, sent: int) -> None:
-        if sent:
-            self.progressed = self.service.loop.now
-            self.output = memoryview(self.output)[sent:]
-
-    def _send_file(self, file: File) -> bool:
-        """Send of the file what the socket takes; whether that was all of it."""
-        if file.count:
-            sent = self.transport.send_file(file.descriptor, file.offset, min(file.count, FILE_SIZE))
-            file.offset += sent
-            file.count -= sent
-            self.sent += sent
-            self.bytes_out += sent
-            if sent:
-                self.progressed = self.service.loop.now
-        if file.count:
-            return False
-        file.close()
-        self.file = None
-        return True
-
-    def _flushed(self) -> T | None:
-        """All is sent. A response that has more pieces goes on at once, within its allowance for this turn."""
-        if self.exchange is None or not self.exchange.has_more:
-            return T.OUTPUT_FLUSHED
-        if self._turn != self.service.loop.turns:
-            self._turn = self.service.loop.turns
-            self._allowance = PIECES
-        self._allowance -= 1
-        return T.OUTPUT_FLUSHED if self._allowance else None
-
-    def produce_output(self) -> T | None:
-        """Get the response's next piece."""
-        assert self.exchange is not None
-        return self.exchange.produce()
+    # --- actions: refusals
 
     def refuse(self) -> T | None:
         """Give up the handler, and answer with the refusal's status and reason."""

@@ -1,0 +1,147 @@
+"""The sending half of a client connection's shell.
+
+- What is to be sent is handed over by `outgoing`, one thing at a time: the next is produced only when the socket has
+  taken it all. It lies in `output`, `file` and `tail`, in this order; they are empty between two responses.
+- A bounded amount is written a turn, so that no client starves the others: what is left waits for the socket to be
+  reported writable, as it is again at once.
+"""
+
+from handlers.messages import File
+from server.exchange import Exchange
+from server.service import Service
+from server.transport import FileUnreadableError, PeerGoneError, Transport
+from statemachines.connection import Trigger as T
+from statemachines.engine import Machine
+
+FILE_SIZE = 2 * 1024 * 1024
+"""Bytes of a file given to one sendfile(2), and sent in one turn: they are not copied, so they cost less time."""
+
+PIECES = 32
+"""Pieces of a response produced in one turn."""
+
+JOIN_SIZE = 64 * 1024
+"""A body up to this size is copied behind its head, to go out in one system call; a larger one has its own."""
+
+
+class Sender(Machine):
+    """A machine that sends responses.
+
+    `number` is the connection's, `requests` how many heads were received, or refused. `bytes_out` counts the whole
+    connection, `sent` this exchange's response; `progressed` is the loop's time when a byte last moved, either way.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_turn",
+        "bytes_out",
+        "exchange",
+        "file",
+        "number",
+        "output",
+        "progressed",
+        "requests",
+        "sent",
+        "service",
+        "tail",
+        "transport",
+    )
+
+    def __init__(self, service: Service, transport: Transport, descriptor: int) -> None:
+        super().__init__(service.engine, descriptor)
+        self.service = service
+        self.transport = transport
+        self.exchange: Exchange | None = None
+        self.output: bytes | memoryview = b""
+        self.file: File | None = None
+        self.tail = b""
+        self.number = service.accepted = service.accepted + 1
+        self.bytes_out = self.sent = self.requests = 0
+        self.progressed = self.since
+        self._turn = self._allowance = 0
+
+    def request_id(self) -> str:
+        """Names the exchange in the log: the connection's number and the request's on it."""
+        return f"{self.number}-{self.requests}"
+
+    def has_more_output(self) -> bool:
+        """Whether the response has further pieces to be produced."""
+        return self.exchange is not None and self.exchange.has_more
+
+    def write(self, ready: int) -> T | None:  # noqa: ARG002
+        """The socket takes bytes again."""
+        return self.send_output()
+
+    def outgoing(self, output: bytes, body: bytes | File = b"", tail: bytes = b"") -> None:
+        """Take what is to be sent next: a head or a chunk's frame, then a body or a piece of one, then its end."""
+        if self.tail:
+            output = self.tail + output  # what the socket did not take of CONTINUE
+        if isinstance(body, File):
+            self.output, self.file, self.tail = output, body, tail
+        elif len(body) <= JOIN_SIZE:
+            self.output, self.tail = b"".join((output, body, tail)), b""
+        else:
+            self.output, self.tail = output, body + tail
+
+    def send_output(self) -> T | None:
+        """Write until all is sent, the socket takes no more, or others are to have their turn."""
+        transport = self.transport
+        try:
+            while True:
+                if self.output:
+                    size = len(self.output)
+                    sent = transport.write(
+                        self.output, more=bool(self.tail or (self.file is not None and self.file.count))
+                    )
+                    self.sent += sent
+                    self.bytes_out += sent
+                    if sent < size:
+                        self._keep_rest(sent)
+                        return None
+                    self.output = b""
+                if self.file is not None:
+                    if not self._send_file(self.file):
+                        return None
+                elif not self.tail:
+                    return self._flushed()
+                self.output, self.tail = self.tail, b""
+        except PeerGoneError:
+            return T.PEER_RESET
+        except FileUnreadableError as error:
+            self.service.logs.warning("file_unreadable", id=self.request_id(), reason=str(error))
+            return T.RESPONSE_BROKEN
+
+    def _keep_rest(self, sent: int) -> None:
+        if sent:
+            self.progressed = self.service.loop.now
+            self.output = memoryview(self.output)[sent:]
+
+    def _send_file(self, file: File) -> bool:
+        """Send of the file what the socket takes; whether that was all of it."""
+        if file.count:
+            sent = self.transport.send_file(file.descriptor, file.offset, min(file.count, FILE_SIZE))
+            file.offset += sent
+            file.count -= sent
+            self.sent += sent
+            self.bytes_out += sent
+            if sent:
+                self.progressed = self.service.loop.now
+        if file.count:
+            return False
+        file.close()
+        self.file = None
+        return True
+
+    def _flushed(self) -> T | None:
+        """All is sent. A response that has more pieces goes on at once, within its allowance for this turn."""
+        if self.exchange is None or not self.exchange.has_more:
+            return T.OUTPUT_FLUSHED
+        if self._turn != self.service.loop.turns:
+            self._turn = self.service.loop.turns
+            self._allowance = PIECES
+        self._allowance -= 1
+        return T.OUTPUT_FLUSHED if self._allowance else None
+
+    def produce_output(self) -> T | None:
+        """Get the response's next piece."""
+        assert self.exchange is not None
+        return self.exchange.produce()
