@@ -23,6 +23,11 @@ from typing import Any
 from handlers.messages import Application
 from server.config import Limits
 
+IN_MEMORY = "sqlite:///:memory:"
+
+PATIENCE = 2.0
+"""Seconds at the exit for what a database still does; whoever waited for it has gone by then."""
+
 
 class TargetError(Exception):
     """There is nothing to serve; the message is for whoever typed the command."""
@@ -72,30 +77,31 @@ def _unknown(target: str) -> str:
 
 
 def _mail_site(url: str | None) -> Target:
-    kept = "in memory, with a thousand samples" if url is None else f"kept in {_database_path(url)}"
+    from handlers.backends.sqlite import Database, parse_url
     from handlers.mail import mail_site
 
+    option = f"--database {url}"
     try:
-        site = mail_site() if url is None else mail_site(url)
+        _check_place(parse_url(url or IN_MEMORY))
+        database = Database(url or IN_MEMORY)
     except (ValueError, OSError, sqlite3.Error) as error:
-        raise TargetError(f"--database {url}: {error}") from error
-    return Target(site, f"the built-in mail site, {kept}", getattr(site, "close", _nothing))
-
-
-def _database_path(url: str) -> str:
-    """The path that `url` names, if there is a directory for it."""
-    from handlers.backends.sqlite import parse_url
-
+        raise TargetError(f"{option}: {error}") from error
     try:
-        path = parse_url(url)
-    except ValueError as error:
-        raise TargetError(f"--database {error}") from error
+        site = mail_site(database)
+    except (ValueError, sqlite3.Error) as error:
+        database.close()
+        raise TargetError(f"{option}: {error}") from error
+    kept = "in memory, with a thousand samples" if database.in_memory else f"kept in {database.path}"
+    return Target(site, f"the built-in mail site, {kept}", lambda: database.close(PATIENCE))
+
+
+def _check_place(path: str) -> None:
+    """Raise ValueError where there can be no file `path`: SQLite only says that it cannot be opened."""
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise TargetError(f"--database {url}: there is no directory {folder}: create it, or name another")
+        raise ValueError(f"there is no directory {folder}: create it, or name another")
     if os.path.isdir(path):
-        raise TargetError(f"--database {url}: that is a directory: name a file in it")
-    return path
+        raise ValueError("that is a directory: name a file in it")
 
 
 # --- a directory

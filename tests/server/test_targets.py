@@ -2,15 +2,16 @@
 
 import sqlite3
 import sys
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from handlers.messages import Request, Response, text_response
+from handlers.backends.sqlite import Database
+from handlers.messages import Request
+from handlers.router import Router
 from handlers.static import StaticFiles
 from server.config import Limits
 from server.targets import TargetError, resolve
@@ -191,67 +192,53 @@ def test_the_database_is_only_for_the_built_in_site() -> None:
     assert refusal(".", database="sqlite:///mail.db") == said
 
 
-class Site:
-    """What `mail_site` makes, without a database."""
-
-    def __init__(self, url: str | None = None) -> None:
-        self.url = url
-        self.closed = False
-
-    def __call__(self, request: Request) -> Response:
-        return text_response("mail")
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def mail_sites(monkeypatch: pytest.MonkeyPatch, make: Callable[..., object]) -> None:
-    fake = types.ModuleType("handlers.mail")
-    fake.mail_site = make  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "handlers.mail", fake)
-
-
-def test_nothing_is_the_built_in_site_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    mail_sites(monkeypatch, Site)
+def test_nothing_is_the_built_in_site_in_memory() -> None:
     found = resolve(None)
-    assert isinstance(found.application, Site)
-    assert found.application.url is None
+    assert isinstance(found.application, Router)
     assert found.description == "the built-in mail site, in memory, with a thousand samples"
     found.close()
-    assert found.application.closed
 
 
-def test_the_built_in_site_is_kept_in_the_database_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    mail_sites(monkeypatch, Site)
+def test_the_built_in_site_is_kept_in_the_database_that_is_named(here: Path) -> None:
     found = resolve(None, database="sqlite:///mail.db")
-    assert isinstance(found.application, Site)
-    assert found.application.url == "sqlite:///mail.db"
     assert found.description == "the built-in mail site, kept in mail.db"
-
-
-def test_a_site_that_holds_nothing_need_not_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    mail_sites(monkeypatch, lambda: Site().__call__)
-    resolve(None).close()
-
-
-@pytest.mark.parametrize("error", [sqlite3.OperationalError("file is not a database"), OSError("no"), ValueError("no")])
-def test_a_database_that_cannot_be_opened_says_why(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(url: str) -> None:
-        raise error
-
-    mail_sites(monkeypatch, fail)
-    assert refusal(None, database="sqlite:///mail.db") == f"--database sqlite:///mail.db: {error}"
+    assert (here / "mail.db").exists()
+    found.close()
 
 
 @pytest.mark.parametrize("url", ["mail.db", "sqlite:", "postgres://host/db", "sqlite://host/db"])
 def test_a_database_url_that_is_not_understood_shows_one_that_is(url: str) -> None:
     said = refusal(None, database=url)
-    assert said.startswith(f"--database '{url}' ")
+    assert said.startswith(f"--database {url}: ")
     assert "sqlite:///PATH" in said
 
 
-def test_a_database_needs_a_directory_to_be_in() -> None:
-    assert refusal(None, database="sqlite:///no/mail.db") == (
-        "--database sqlite:///no/mail.db: there is no directory no: create it, or name another"
-    )
-    assert refusal(None, database="sqlite:///.") == "--database sqlite:///.: that is a directory: name a file in it"
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///no/mail.db", "there is no directory no: create it, or name another"),
+        ("sqlite:///.", "that is a directory: name a file in it"),
+        ("sqlite:///text.db", "file is not a database"),
+        ("sqlite:///other.db", "other.db"),
+    ],
+)
+def test_a_database_that_cannot_be_used_says_why(url: str, said: str, here: Path) -> None:
+    (here / "text.db").write_text("this is no database, however long one looks at it" * 100)
+    with sqlite3.connect(here / "other.db") as other:
+        other.execute("CREATE TABLE emails (something TEXT)")
+    other.close()
+    found = refusal(None, database=url)
+    assert found.startswith(f"--database {url}: ")
+    assert said in found
+
+
+def test_a_site_that_cannot_be_made_closes_its_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Database] = []
+
+    def fail(database: Database) -> None:
+        seen.append(database)
+        raise ValueError("it is something else's")
+
+    monkeypatch.setattr("handlers.mail.mail_site", fail)
+    assert refusal(None, database="sqlite:///mail.db") == "--database sqlite:///mail.db: it is something else's"
+    assert seen[0].close() == []
