@@ -154,7 +154,7 @@ class Facts(NamedTuple):
 
     References and numbers only, since a glance is taken of every machine while its loop stands still; making words of
     them is for later, and for another thread. `request` and `operation` are what is being answered and what is waited
-    for, if any; `status` the answer's, 0 before it has begun. The last four are there in a paced state: its pace
+    for, if any; `status` the answer's, None before it has begun. The last four are there in a paced state: its pace
     (seconds without progress, bytes a second, seconds of grace), when a byte last moved, how many seconds had been
     spent here before, and how many bytes have moved.
     """
@@ -167,7 +167,7 @@ class Facts(NamedTuple):
     served: int = 0
     request: Any = None
     operation: Any = None
-    status: int = 0
+    status: int | None = None
     pace: tuple[float, int, float] | None = None
     progressed: float = 0.0
     waited: float = 0.0
