@@ -16,11 +16,12 @@ from pathlib import Path
 
 from benchmarks import machine, work
 from benchmarks.environment import DEFAULT, Peers, PeersUnavailable
-from benchmarks.load import WORKLOADS
+from benchmarks.load import INSTALL_WRK, WORKLOADS
 from benchmarks.report import Report
 from benchmarks.suites.plan import Plan, Progress
 
 SUITES = ("engine", "parsers", "servers", "connections", "observability", "files", "syscalls")
+LOADED = {"servers", "connections", "observability", "files"}
 WITH_PEERS = {"servers", "connections", "syscalls"}
 RESULTS = Path(__file__).parent / "results"
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     partial = options.quick or bool(only) or bool(workloads)
     output = options.output or (RESULTS / "scratch" if partial else RESULTS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    progress = Progress()
+    progress, skipped = Progress(), list[str]()
     peers = Peers(options.peers)
     if not WITH_PEERS.isdisjoint(suites) and not options.no_install:
         try:
@@ -68,12 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ[work.DATA] = str(data)
         plan = Plan(data, scratch, peers, options.quick, options.rounds, options.seconds, only, workloads, progress)
         for name in suites:
+            if name in LOADED and machine.tool("wrk") is None:
+                skipped.append(name)
+                continue
             progress.say(f"{name}: begun")
             try:
                 report = _suite(name).run(plan)
             except LookupError as reason:
                 return _refuse(str(reason))
             _hand_over(report, output, plan)
+    if skipped:
+        return _refuse(f"not measured: {', '.join(skipped)}: {INSTALL_WRK}")
     return 0
 
 

@@ -1,14 +1,13 @@
 """The application under test, on our own router: `python -m server benchmarks.apps:app`.
 
-It does the work of `benchmarks.work`, as every peer's application does; a file is handed to the loop, which sends it.
+It does the work of `benchmarks.work`, as every peer's application does; a file goes by our static handler.
 """
-
-import os
 
 from benchmarks import work
 from handlers.errors import HTTPError
-from handlers.messages import Fields, File, Request, Response
+from handlers.messages import Fields, Request, Response
 from handlers.router import Router
+from handlers.static import StaticFiles
 
 JSON: Fields = ((b"content-type", b"application/json"),)
 BINARY: Fields = ((b"content-type", b"application/octet-stream"),)
@@ -37,11 +36,4 @@ async def echo(request: Request) -> Response:
     return Response(await request.read(), 200, BINARY)
 
 
-@app.get("/files/{name}")
-def file(_request: Request, name: str) -> Response:
-    """One of the two files."""
-    found = work.file(name)
-    if found is None:
-        raise HTTPError(404)
-    descriptor = os.open(found, os.O_RDONLY | os.O_CLOEXEC)
-    return Response(File(descriptor, 0, os.fstat(descriptor).st_size), 200, BINARY)
+app.mount("/files", StaticFiles(work.data() / "files"))

@@ -12,6 +12,7 @@ import sys
 from benchmarks.work import constant
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+LAST = HEAD[:-2] + b"connection: close\r\n\r\n"
 
 
 def serve(listener: socket.socket) -> None:
@@ -33,9 +34,10 @@ def serve(listener: socket.socket) -> None:
                 asked = client.recv(65536)
                 if asked:
                     body = constant()
-                    client.send(HEAD % len(body) + body)
                     if not asked.endswith(b"close\r\n\r\n"):
+                        client.send(HEAD % len(body) + body)
                         continue
+                    client.send(LAST % len(body) + body)
             except ConnectionError:
                 pass
             poller.unregister(client)

@@ -31,6 +31,7 @@ def open_one(port: int, number: int) -> socket.socket:
     while not is_whole(answer):
         piece = client.recv(65536)
         if not piece:
+            client.close()
             raise ConnectionError(f"closed after {len(answer)} bytes of the answer")
         answer += piece
     return client

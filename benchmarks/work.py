@@ -9,11 +9,14 @@ import json
 import os
 import sqlite3
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 DATA: Final = "BENCHMARK_DATA"
-"""The environment variable that tells a server's process where the data is."""
+"""The environment variable that tells a server's process where the data is; the benchmarks set it."""
+BY_HAND: Final = Path(__file__).parent / ".data"
+"""Where the data is, made when it is first asked for, when an application is served by hand."""
 
 EMAILS: Final = 1000
 SMALL_FILE: Final = "16KiB.bin"
@@ -51,11 +54,13 @@ def email(number: int) -> bytes | None:
 
 
 def data() -> Path:
-    """Where the data is. Raises RuntimeError when the environment does not say so."""
+    """Where the data is."""
     where = os.environ.get(DATA)
-    if not where:
-        raise RuntimeError(f"{DATA} is not set: these applications are started by `python -m benchmarks`")
-    return Path(where)
+    if where:
+        return Path(where)
+    if not BY_HAND.exists():
+        prepare(BY_HAND)
+    return BY_HAND
 
 
 def file(name: str) -> Path | None:
@@ -63,10 +68,10 @@ def file(name: str) -> Path | None:
     return data() / "files" / name if name in FILES else None
 
 
-def prepare(directory: Path) -> None:
-    """Make the database and the files in `directory`."""
+def prepare(directory: Path, files: Mapping[str, int] = FILES) -> None:
+    """Make the database and the files, by name and size, in `directory`."""
     (directory / "files").mkdir(parents=True, exist_ok=True)
-    for name, size in FILES.items():
+    for name, size in files.items():
         with (directory / "files" / name).open("wb") as target:
             block = os.urandom(min(size, 1024 * 1024))
             for _ in range(size // len(block)):

@@ -3,6 +3,7 @@
 A file is handed to the server where it offers `http.response.pathsend`, else it is read and sent in pieces.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _file(scope: Scope, send: Send, file: Path) -> None:
-    length = (b"content-length", str(work.FILES[file.name]).encode())
+    length = (b"content-length", str(os.stat(file).st_size).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [BINARY, length]})
     if "http.response.pathsend" in scope.get("extensions", {}):
         await send({"type": "http.response.pathsend", "path": str(file)})
