@@ -34,7 +34,8 @@ CLOCKS = {
     "time": {"time", "monotonic", "perf_counter", "process_time", "thread_time", "clock_gettime", "sleep"},
     "datetime": {"now", "utcnow", "today"},
 }
-CLOCK_READERS = {"server/loop.py", "server/logs.py"}
+CLOCK_READERS = {"server/loop.py", "server/logs.py", "server/log_writer.py"}
+"""The loop, and the logs: these stamp their lines, and gather them on a thread of their own."""
 
 LONGEST = 400
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statemachines import connection
-from statemachines.contract import HUNG_UP, Cause, Deadline, Interest, Name, Row, Unbounded, Way
+from statemachines.contract import HUNG_UP, Cause, Deadline, Facts, Interest, Name, Row, Unbounded, Way
 
 
 class Fruit(Name):
@@ -47,7 +47,7 @@ def test_the_bits_of_interest_are_epolls() -> None:
 def test_the_bits_of_interest_are_polls() -> None:
     assert int(Interest.READABLE) == select.POLLIN
     assert int(Interest.WRITABLE) == select.POLLOUT
-    assert select.POLLERR | select.POLLHUP == HUNG_UP
+    assert HUNG_UP & ~select.POLLNVAL == select.POLLERR | select.POLLHUP
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,9 @@ def test_a_table_finds_a_states_spec() -> None:
 
 def test_every_cause_is_a_word_for_the_logs() -> None:
     assert [str(cause) for cause in Cause] == ["client", "server", "upstream", "operator", "deadline"]
+
+
+def test_facts_need_say_nothing() -> None:
+    facts = Facts()
+    assert not any(facts)
+    assert (facts.number, facts.peer, facts.request, facts.status, facts.pace) == (0, "", None, None, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from statemachines.contract import Interest, Name, Row
+from statemachines.contract import HUNG_UP, Facts, Interest, Name, Row
 from statemachines.engine import (
     BUCKETS,
     HISTORY,
@@ -281,6 +281,27 @@ def test_history_keeps_the_last_passages_and_forgets_the_one_before(dispatch: Di
 
 
 @both
+def test_the_trail_is_the_history_without_its_pairs_and_bounded_like_it(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch, Clock(0.0, tick=1.0))
+    for _ in range(HISTORY + 5):
+        machine.engine.fire(machine, T.CALLED)
+    assert list(machine.trail) == [part for pair in machine.history for part in pair]
+    assert len(machine.trail) == machine.trail.maxlen == 2 * HISTORY
+
+
+@both
+def test_those_that_have_ended_are_counted_by_the_edges_that_they_took(dispatch: Dispatch) -> None:
+    model = recording_model(TABLE)
+    engine = Engine(TABLE, model, Clock(), dispatch=dispatch)
+    for ending in (True, False, True):
+        machine = model(engine)
+        machine.yes = {"is_sunny"}
+        machine.script(skip=T.DISMISSED if ending else None)
+        engine.fire(machine, T.CALLED)
+    assert engine.ended() == 2
+
+
+@both
 def test_the_clock_is_read_once_a_passage(dispatch: Dispatch) -> None:
     clock = Clock(0.0, tick=1.0)
     machine = machine_of(TABLE, dispatch, clock)
@@ -378,13 +399,13 @@ def test_a_node_has_its_specs_interest_deadline_and_looker() -> None:
     assert [node.mask for node in (resting, walking, gone)] == [0x001, 0x005, 0]
     assert [node.deadline for node in (resting, walking, gone)] == [REST, WALK, None]
     assert [node.spec for node in (resting, walking, gone)] == list(TABLE.specs)
-    assert [node.heeds for node in (resting, walking, gone)] == [0x019, 0x01D, 0x018]
+    assert [node.heeds for node in (resting, walking, gone)] == [0x001 | HUNG_UP, 0x005 | HUNG_UP, HUNG_UP]
 
 
 def test_a_state_that_waits_for_a_hang_up_only_asks_for_nothing_and_heeds_it_all_the_same() -> None:
     quiet = replace(TABLE.specs[0], waits_for=Interest.HANG_UP)
     node = machine_of(replace(TABLE, specs=(quiet, *TABLE.specs[1:]))).node
-    assert (node.mask, node.heeds) == (0, 0x018)
+    assert (node.mask, node.heeds) == (0, HUNG_UP)
 
 
 def test_a_final_state_does_nothing_with_readiness() -> None:
@@ -400,6 +421,10 @@ def test_the_looker_of_a_state_is_called_with_what_is_ready() -> None:
     machine.script(listen=T.CALLED)
     assert machine.node.when_ready(machine, 0x001) is T.CALLED
     assert machine.calls == ["listen"]
+
+
+def test_a_machine_that_has_nothing_to_tell_of_itself_gives_no_facts() -> None:
+    assert Facts(*machine_of(TABLE).glance()) == Facts()
 
 
 def test_machines_and_edges_name_themselves() -> None:
