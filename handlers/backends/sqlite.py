@@ -36,12 +36,15 @@ READERS = 2
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock that another process holds: well within the backend's deadline."""
 
+MEMORY_PAGES = 64 * 1024
+"""Pages of 4 KiB that a database in memory may have: 256 MiB, then it is full as a disk would be."""
+
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY: "The database is locked.",
     sqlite3.SQLITE_LOCKED: "The database is locked.",
     sqlite3.SQLITE_PROTOCOL: "The database is locked.",
     sqlite3.SQLITE_READONLY: "The database is read-only.",
-    sqlite3.SQLITE_FULL: "The database's disk is full.",
+    sqlite3.SQLITE_FULL: "The database is full.",
     sqlite3.SQLITE_IOERR: "The database's disk fails.",
     sqlite3.SQLITE_CANTOPEN: "The database cannot be opened.",
     sqlite3.SQLITE_PERM: "The database cannot be opened.",
@@ -224,6 +227,8 @@ class Database:
             else:
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 connection.execute("PRAGMA synchronous = FULL")
+            if self.in_memory:
+                connection.execute(f"PRAGMA max_page_count = {MEMORY_PAGES}")
         except BaseException:
             connection.close()
             raise

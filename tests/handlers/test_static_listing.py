@@ -2,7 +2,6 @@
 
 import os
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -10,46 +9,9 @@ import pytest
 
 from handlers import static_listing
 from handlers.static_listing import Entry, listing_page
+from tests.handlers.pages import Page
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
-
-
-class Page(HTMLParser):
-    """The links and the rows of a page, as a browser would read them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.links: list[tuple[str, str]] = []
-        self.cells: list[str] = []
-        self.text = ""
-        self.path: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        if tag not in ("meta", "link", "img"):
-            self.path.append(tag)
-        if tag == "a":
-            self.links.append((dict(attributes)["href"] or "", ""))
-        if tag == "td":
-            self.cells.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.path.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.path:
-            self.text += data
-        if "a" in self.path:
-            href, text = self.links[-1]
-            self.links[-1] = (href, text + data)
-        if "td" in self.path:
-            self.cells[-1] += data
-
-    def names(self) -> list[str]:
-        return [text for href, text in self.links if href.startswith("./")]
 
 
 @pytest.fixture

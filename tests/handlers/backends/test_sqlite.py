@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from handlers.backends.sqlite import Database, Transaction, parse_url
+from handlers.backends.sqlite import MEMORY_PAGES, Database, Transaction, parse_url
 from handlers.errors import HTTPError
 from tests.handlers.running import PATIENCE, FakeExecutor
 
@@ -175,6 +175,14 @@ def test_a_file_has_a_write_ahead_log_that_is_synced(stored: Database) -> None:
     assert (journal, foreign_keys, query_only) == ("wal", 1, 1)
 
 
+def test_a_database_in_memory_is_bounded() -> None:
+    database = Database("sqlite://")
+    database.prepare(make_table)
+    ((pages,),) = database.prepare(lambda connection: connection.execute("PRAGMA max_page_count").fetchall())
+    assert pages == MEMORY_PAGES
+    database.close(PATIENCE)
+
+
 class Held:
     """A function of a transaction that stays in it until it is let go."""
 
@@ -300,7 +308,7 @@ class TestFaults:
         run(stored.write(add, "before"))
         assert stored._writer is not None
         stored._writer.execute("PRAGMA max_page_count = 20")
-        assert unavailable(stored.write(add_much)) == "The database's disk is full."
+        assert unavailable(stored.write(add_much)) == "The database is full."
         assert run(stored.read(texts)) == ["before"]
         assert run(stored.write(add, "small")) == 2
         self.check(stored)

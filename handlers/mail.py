@@ -1,0 +1,222 @@
+"""The example, and what is served when nothing else is asked for: messages and inboxes over JSON.
+
+    GET  /                       a page of what is here
+    GET  /emails?limit=&after=   a stretch of the messages
+    GET  /emails/{number}        one message
+    POST /emails                 a new one: {"sender": ..., "subject": ..., "body": ...}
+    GET  /inboxes/{recipient}    what is in an inbox
+    POST /inboxes/{recipient}    put a message there: {"email_id": n}
+    POST /echo                   the body comes back as it was
+
+Read `put_into_inbox` first: a request is read, a backend is asked, a response is sent, and each of the three is a state
+of the connection. What cannot be taken is answered by JSON that names the field. A body is read as JSON whatever its
+Content-Type says, so that `curl -d` works as it is.
+"""
+
+import functools
+import json
+import os
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import parse_qsl
+
+from handlers.backends.sqlite import Database
+from handlers.echo import echo
+from handlers.mail_page import page
+from handlers.mail_store import FieldError, add_email, deliver, find_email, list_emails, prepare, read_inbox
+from handlers.messages import REASONS, Request, Response, html_response, json_response
+from handlers.router import Router
+
+P = ParamSpec("P")
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+"""Messages in one answer: 10 kB or so."""
+
+MAX_NUMBER = (1 << 63) - 1
+"""The largest integer that SQLite has."""
+
+MAX_EMAIL_BODY = 128 * 1024
+"""Bytes of a request with a message: the longest texts below fit, even with each character escaped in six bytes."""
+
+MAX_LENGTHS = {"sender": 254, "subject": 200, "body": 16_000}
+"""Characters: of an address what RFC 5321 section 4.5.3.1 leaves, of a subject what a line of a list shows."""
+
+MAX_ECHO = 1 << 30
+"""Bytes: as they are never held, the limit is only there because everything has one."""
+
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+JSONHandler = Callable[Concatenate[Request, P], Coroutine[Any, Any, Response]]
+
+
+def mail_site(database: Database) -> Router:
+    """The application on `database`, whose tables are made where there are none; in memory, with samples.
+
+    Raises ValueError for a database that is something else's, sqlite3.Error for one that cannot be used.
+    """
+    database.prepare(prepare, with_samples=database.in_memory)
+    place = "" if database.in_memory else os.path.basename(database.path)
+    router = Router()
+
+    @router.get("/")
+    def front(request: Request) -> Response:
+        return html_response(page(request.authority.decode("latin-1"), place), 200, _PAGE_FIELDS)
+
+    @router.get("/emails")
+    @answers_json
+    async def show_emails(request: Request) -> Response:
+        limit, after = read_page(request.query)
+        emails, more = await database.read(list_emails, limit, after)
+        following = f"{request.base}/emails?limit={limit}&after={emails[-1]['id']}" if more else None
+        return json_response({"emails": emails, "next": following})
+
+    @router.get("/emails/{number:int}")
+    @answers_json
+    async def show_email(request: Request, number: int) -> Response:  # noqa: ARG001 - the path says it all
+        return json_response(await database.read(find_email, number))
+
+    @router.post("/emails", max_body=MAX_EMAIL_BODY)
+    @answers_json
+    async def post_email(request: Request) -> Response:
+        members = await read_members(request, ("sender", "subject", "body"))
+        texts = {name: take_text(members, name) for name in members}
+        email = await database.write(add_email, **texts)
+        location = f"{request.base}/emails/{email['id']}".encode()
+        return json_response(email, 201, ((b"location", location),))
+
+    @router.get("/inboxes/{recipient}")
+    @answers_json
+    async def show_inbox(request: Request, recipient: str) -> Response:  # noqa: ARG001 - the path says it all
+        return json_response(await database.read(read_inbox, recipient))
+
+    @router.post("/inboxes/{recipient}", max_body=1024)
+    @answers_json
+    async def put_into_inbox(request: Request, recipient: str) -> Response:
+        members = await read_members(request, ("email_id",))  # READING_BODY
+        email_id = take_number(members, "email_id")
+        delivery = await database.write(deliver, recipient, email_id)  # QUERYING_BACKEND
+        return json_response(delivery, 201)  # SENDING_RESPONSE
+
+    router.post("/echo", max_body=MAX_ECHO)(echo)
+    return router
+
+
+_PAGE_FIELDS = (
+    (b"cache-control", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+)
+
+
+def answers_json(handler: JSONHandler[P]) -> JSONHandler[P]:
+    """Answer a FieldError by JSON that has its `field`."""
+
+    @functools.wraps(handler)
+    async def answering(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> Response:
+        try:
+            return await handler(request, *args, **kwargs)
+        except FieldError as error:
+            reason = REASONS[error.status]
+            problem = {"status": error.status, "error": reason, "detail": error.detail, "field": error.field}
+            return json_response(problem, error.status, error.fields)
+
+    return answering
+
+
+def read_page(query: str) -> tuple[int, int]:
+    """The `limit` and `after` of a query, or FieldError 400."""
+    numbers = {"limit": DEFAULT_LIMIT, "after": 0}
+    bounds = {"limit": (1, MAX_LIMIT), "after": (0, MAX_NUMBER)}
+    given: set[str] = set()
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
+        shown = _SURROGATE.sub("\ufffd", name)
+        if name not in numbers:
+            raise FieldError(400, shown, f"There is no parameter {shown!r}; there are limit and after.")
+        if name in given:
+            raise FieldError(400, name, f"{name} is given twice.")
+        low, high = bounds[name]
+        if not _NUMBER.fullmatch(value) or not low <= int(value) <= high:
+            raise FieldError(400, name, f"{name} is a whole number from {low} to {high}.")
+        given.add(name)
+        numbers[name] = int(value)
+    return numbers["limit"], numbers["after"]
+
+
+async def read_members(request: Request, names: tuple[str, ...]) -> dict[str, Any]:
+    """The body as a JSON object that has exactly the members `names`, or FieldError 400 or 422. May raise 413."""
+    value = parse_json(await request.read())
+    if not isinstance(value, dict):
+        raise FieldError(422, None, f"The body is to be a JSON object with {', '.join(names)}.")
+    for name in value:
+        if name not in names:
+            shown = _SURROGATE.sub("\ufffd", name)
+            raise FieldError(422, shown, f"There is no member {shown!r}; there is {', '.join(names)}.")
+    for name in names:
+        if name not in value:
+            raise FieldError(422, name, f"{name} is missing.")
+    return value
+
+
+def parse_json(body: bytes) -> object:
+    """The value, strictly by RFC 8259: UTF-8, no NaN, no name twice. FieldError 400 for anything else."""
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_members)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise FieldError(400, None, f"The body is no JSON: {error.msg} at {place}.") from None
+    except UnicodeDecodeError as error:
+        raise FieldError(400, None, f"The body is no JSON: byte {error.start} is not UTF-8.") from None
+    except RecursionError:
+        raise FieldError(400, None, "The body is no JSON that we read: it is nested too deeply.") from None
+    except ValueError:
+        # An integer with thousands of digits: well-formed, but reading it would take the square of their number.
+        raise FieldError(400, None, "The body is no JSON that we read: a number is too long.") from None
+
+
+def take_number(members: dict[str, Any], name: str) -> int:
+    """The member `name` as the number of a message, or FieldError 422."""
+    value = members[name]
+    # In Python True is an int, in JSON it is not; nor is 1.0 written as one.
+    if type(value) is not int:
+        raise FieldError(422, name, f"{name} is to be a whole number, not {_kind(value)}.")
+    if not 1 <= value <= MAX_NUMBER:
+        raise FieldError(422, name, f"{name} is to be from 1 to {MAX_NUMBER}.")
+    return value
+
+
+def take_text(members: dict[str, Any], name: str) -> str:
+    """The member `name` as text that can be stored and shown, or FieldError 422."""
+    value = members[name]
+    if not isinstance(value, str):
+        raise FieldError(422, name, f"{name} is to be a text, not {_kind(value)}.")
+    if not value.strip():
+        raise FieldError(422, name, f"{name} is empty.")
+    if len(value) > MAX_LENGTHS[name]:
+        raise FieldError(422, name, f"{name} has {len(value)} characters; it may have {MAX_LENGTHS[name]}.")
+    if _SURROGATE.search(value) or (_CONTROL_BUT_LINES if name == "body" else _CONTROL).search(value):
+        raise FieldError(422, name, f"{name} has a control character or half of a surrogate pair.")
+    return value
+
+
+def _kind(value: object) -> str:
+    kinds = {bool: "a truth value", float: "a fraction", str: "a text", list: "an array", dict: "an object"}
+    return kinds.get(type(value), "a number" if value is not None else "null")
+
+
+def _refuse_constant(name: str) -> object:
+    raise FieldError(400, None, f"The body is no JSON: {name} is no value in it.")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            shown = _SURROGATE.sub("\ufffd", name)
+            raise FieldError(400, shown, f"The member {shown!r} is there twice.")
+        members[name] = value
+    return members
