@@ -138,7 +138,7 @@ class File:
 
 Piece = bytes | File
 WHOLE = (bytes, File)
-"""What a body that is there as a whole is an instance of. (A tuple: isinstance with a union takes three times as long.)"""
+"""What a body that is there as a whole is an instance of; a tuple, for isinstance with a union takes thrice as long."""
 Body = bytes | File | Iterable[Piece] | AsyncIterable[Piece]
 
 
