@@ -6,13 +6,9 @@ Every field of `Limits` is an option, made from its metadata. A value that is wr
 import argparse
 import dataclasses
 import difflib
-import os
-import platform
 import re
 import shutil
-import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from typing import Any, NoReturn, get_args
 
 from server.config import OPTIONS, Limits
@@ -110,7 +106,7 @@ def _reader(field: "dataclasses.Field[float]") -> Callable[[str], float]:
 # --- the parser
 
 
-def make_parser(prog: str) -> Parser:
+def make_parser(prog: str, version: str) -> Parser:
     """The parser of the whole command line."""
     parser = Parser(
         prog=prog,
@@ -127,7 +123,7 @@ def make_parser(prog: str) -> Parser:
     _add_limits(parser)
     about = parser.add_argument_group("about")
     about.add_argument("-h", "--help", action="help", help="this page")
-    about.add_argument("--version", action="version", version=version(), help="print the version, and end")
+    about.add_argument("--version", action="version", version=version, help="print the version, and end")
     return parser
 
 
@@ -245,20 +241,3 @@ def in_words(value: Any, unit: str) -> str:
 def limits_of(arguments: argparse.Namespace) -> Limits:
     """The limits among the parsed arguments."""
     return Limits(**{field.name: getattr(arguments, field.name) for field in OPTIONS})
-
-
-def program_name() -> str:
-    """What was typed to start us."""
-    name = os.path.basename(sys.argv[0])
-    return "python -m server" if name == "__main__.py" else name
-
-
-def version() -> str:
-    """Our version, and those of what decides how we behave."""
-    parts = []
-    for name in ("clerestory", "h11", "httptools", "transitions"):
-        try:
-            parts.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            parts.append(f"{name} (not installed)")
-    return ", ".join([*parts, f"Python {platform.python_version()} on {platform.system()}"])

@@ -7,12 +7,14 @@ exit status is 0 after an orderly end, and 1 when a check is broken or the serve
 import errno
 import importlib.util
 import os
+import platform
 import socket
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from importlib import metadata
 
-from server.arguments import UsageError, limits_of, make_parser, program_name
+from server.arguments import UsageError, limits_of, make_parser
 from server.log_events import bare
 from server.logs import Logs, configure
 from server.options import Options
@@ -29,7 +31,7 @@ FLUSH = 2.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; hand back the exit status."""
     try:
-        arguments = make_parser(program_name()).parse_args(argv)
+        arguments = make_parser(program_name(), version()).parse_args(argv)
         return check() if arguments.target == "check" else run(arguments)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
@@ -38,6 +40,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:  # before there is a server that takes the signal
         return 130
+
+
+def program_name() -> str:
+    """What was typed to start us."""
+    name = os.path.basename(sys.argv[0])
+    return "python -m server" if name == "__main__.py" else name
+
+
+def version() -> str:
+    """Our version, and those of what decides how we behave."""
+    parts = []
+    for name in ("clerestory", "h11", "httptools", "transitions"):
+        try:
+            parts.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            parts.append(f"{name} (not installed)")
+    return ", ".join([*parts, f"Python {platform.python_version()} on {platform.system()}"])
 
 
 def say(text: str) -> None:

@@ -17,9 +17,7 @@ from server.arguments import (
     limits_of,
     make_parser,
     port,
-    program_name,
     seconds,
-    version,
 )
 from server.config import OPTIONS, Limits
 from server.logs import LEVELS
@@ -33,11 +31,11 @@ def option(name: str) -> str:
 
 
 def parse(*words: str) -> argparse.Namespace:
-    return make_parser("clerestory").parse_args(words)
+    return make_parser("clerestory", "clerestory 1").parse_args(words)
 
 
 def help_page() -> str:
-    return make_parser("clerestory").format_help()
+    return make_parser("clerestory", "clerestory 1").format_help()
 
 
 # --- values
@@ -238,16 +236,3 @@ def test_the_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_defaults_are_said_as_they_would_be_typed(value: float, unit: str, words: str) -> None:
     assert in_words(value, unit) == words
-
-
-def test_the_version_names_what_decides_how_we_behave() -> None:
-    assert re.fullmatch(r"clerestory .+, h11 .+, httptools .+, transitions .+, Python .+ on \w+", version())
-
-
-@pytest.mark.parametrize(
-    ("started", "name"),
-    [("/usr/lib/server/__main__.py", "python -m server"), ("/usr/bin/clerestory", "clerestory")],
-)
-def test_the_help_names_the_program_as_it_was_started(started: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", [started])
-    assert program_name() == name

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from handlers.messages import Application, Request, Response, text_response
 from server import cli
-from server.cli import explain, main
+from server.cli import explain, main, program_name, version
 from server.config import Limits
 from server.logs import Logs
 from server.options import Options
@@ -210,6 +211,19 @@ def test_what_was_asked_for_is_on_standard_output(word: str, capsys: Capture) ->
     out, err = capsys.readouterr()
     assert "clerestory" in out.lower()
     assert err == ""
+
+
+def test_the_version_names_what_decides_how_we_behave() -> None:
+    assert re.fullmatch(r"clerestory .+, h11 .+, httptools .+, transitions .+, Python .+ on \w+", version())
+
+
+@pytest.mark.parametrize(
+    ("started", "name"),
+    [("/usr/lib/server/__main__.py", "python -m server"), ("/usr/bin/clerestory", "clerestory")],
+)
+def test_the_help_names_the_program_as_it_was_started(started: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", [started])
+    assert program_name() == name
 
 
 # --- check
