@@ -6,12 +6,15 @@ that is an error of its own.
 """
 
 import contextlib
+import os
 import socket
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
 
+from handlers.messages import File, Request, Response
 from handlers.operations import Executor, Operation
 from server.config import Limits
 from server.connection import Connection
@@ -22,7 +25,7 @@ from server.loop import Loop
 from server.poller import POLLERS, Poller, Readiness, open_poller
 from server.service import Service
 from server.transport import TCP
-from statemachines.connection import State
+from statemachines.connection import State as S
 from statemachines.contract import Interest, Name
 from statemachines.engine import Dispatch, Engine, Machine
 
@@ -198,8 +201,8 @@ class Whole(NamedTuple):
     """All that a connection is at rest: where, by what way, what the client got, what was logged, what is waited for
     and registered, how many connections there are."""
 
-    state: State
-    way: list[State]
+    state: S
+    way: list[S]
     sent: bytes
     logged: list[str]
     interest: Interest
@@ -265,12 +268,12 @@ class Client:
     def whole(self) -> Whole:
         connection = self.connection
         history = connection.history
-        way = [State(edge.dest.state) for _, edge in history[self._told :]]
+        way = [S(edge.dest.state) for _, edge in history[self._told :]]
         self._told = len(history)
         sent = self.received()
         interest = Interest(self.bench.poller.interests.get(connection.descriptor, 0) if not self.is_closed else 0)
         logged = self.bench.logs.take()
-        return Whole(State(connection.state), way, sent, logged, interest, len(self.bench.service.connections()))
+        return Whole(S(connection.state), way, sent, logged, interest, len(self.bench.service.connections()))
 
     @property
     def is_closed(self) -> bool:
@@ -428,3 +431,108 @@ def error(status: int, reason: str, detail: str = "", *, close: bool = True) -> 
 def trigger_of(machine: Machine, name: str) -> Name:
     """The trigger of that name in the machine's table."""
     return machine.engine.table.triggers[name]
+
+
+# --- the words that stories are told in
+
+READABLE, WRITABLE, NOTHING = Interest.READABLE, Interest.WRITABLE, Interest.NOTHING
+A, H, B, Q, O, L, C = (  # noqa: E741 - the letters of the states, as an operator sees them
+    S.AWAITING_REQUEST,
+    S.READING_HEAD,
+    S.READING_BODY,
+    S.QUERYING_BACKEND,
+    S.SENDING_RESPONSE,
+    S.LINGERING,
+    S.CLOSED,
+)
+USUAL = [Q, O, A]
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+HELLO = head(length=5) + b"hello"
+FAREWELL = head(length=5, close=True) + b"hello"
+
+
+def post(body: bytes, *fields: bytes, length: int | None = None) -> bytes:
+    """A request with a body, or as much of it as is given."""
+    lines = b"".join(field + b"\r\n" for field in fields)
+    return b"POST / HTTP/1.1\r\nhost: x\r\n%bcontent-length: %d\r\n\r\n" % (lines, length or len(body)) + body
+
+
+def hello(request: Request) -> Response:
+    return Response(b"hello")
+
+
+async def read_all(request: Request) -> Response:
+    return Response(await request.read())
+
+
+def awaiting(way: list[S], sent: bytes = b"", *logged: str, interest: Interest = READABLE) -> Whole:
+    """At rest between two requests."""
+    return Whole(A, way, sent, list(logged), interest, 1)
+
+
+def closed(way: list[S], sent: bytes = b"", *logged: str) -> Whole:
+    """At its end."""
+    return Whole(C, way, sent, list(logged), NOTHING, 0)
+
+
+def at(state: S, way: list[S], sent: bytes = b"", *logged: str, interest: Interest = READABLE) -> Whole:
+    """At rest in `state`."""
+    return Whole(state, way, sent, list(logged), interest, 1)
+
+
+class Body:
+    """An iterable body that tells how far it was taken, and how often it was closed."""
+
+    def __init__(self, pieces: list[Any], fails: BaseException | None = None) -> None:
+        self.pieces = pieces
+        self.fails = fails
+        self.taken = 0
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for piece in self.pieces:
+            self.taken += 1
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.fails is not None:
+            raise self.fails
+
+
+def stuck(bench: Bench, request: bytes = GET) -> Client:
+    """A client that does not read, whose answer has filled the socket."""
+    client = bench.connect(buffer=4096)
+    client.far.sendall(request)
+    bench.settle()
+    assert client.connection.state is O
+    return client
+
+
+def big(request: Request) -> Response:
+    return Response(b"x" * 1_000_000)
+
+
+def temporary(data: bytes) -> int:
+    """A descriptor of a file that holds `data` and has no name."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return os.dup(file.fileno())
+
+
+def file_handler(data: bytes) -> Callable[[Request], Response]:
+    def handler(request: Request) -> Response:
+        return Response(File(temporary(data), 0, len(data)))
+
+    return handler
+
+
+def reset(client: Client) -> None:
+    """Let the client's kernel send a reset."""
+    client.far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    client.far.close()

@@ -1,0 +1,218 @@
+"""The sending half: bytes and files go out whole and in order, however little the socket takes at a time."""
+
+import itertools
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers.echo import echo
+from handlers.messages import File, Piece, Request, Response
+from tests.server.support import (
+    EVERY_POLLER,
+    GET,
+    LAST,
+    A,
+    C,
+    O,
+    Q,
+    bench_of,
+    closed,
+    file_handler,
+    head,
+    post,
+    read_all,
+    stuck,
+    temporary,
+)
+
+pytestmark = pytest.mark.usefixtures("every_descriptor_back")
+
+
+# --- files
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 3 * 1024 * 1024])
+@pytest.mark.parametrize("without_sendfile", [False, True])
+def test_a_file_is_sent_whole_and_closed(size: int, without_sendfile: bool) -> None:
+    data = os.urandom(size)
+    with bench_of(file_handler(data)) as bench:
+        client = bench.connect()
+        client.transport._without_sendfile = without_sendfile
+        client.far.sendall(GET)
+        assert client.read_all() == head(length=size) + data
+        assert client.connection.state is A
+
+
+def test_a_stretch_of_a_file_is_sent_and_no_more() -> None:
+    with bench_of(lambda _: Response(File(temporary(b"0123456789"), 3, 4))) as bench:
+        assert bench.connect().send(GET).sent == head(length=4) + b"3456"
+
+
+def test_a_file_among_pieces_is_sent_in_its_place() -> None:
+    def multipart(request: Request) -> Response:
+        file = temporary(b"0123456789")
+        parts: list[Piece] = [b"--a\r\n", File(file, 0, 3, owned=False), b"--b\r\n", File(file, 5, 2), b"--\r\n"]
+        return Response(parts, fields=((b"content-length", b"%d" % 19),))
+
+    with bench_of(multipart) as bench:
+        client = bench.connect()
+        assert client.send(GET).sent.endswith(b"\r\n\r\n--a\r\n012--b\r\n56--\r\n")
+        assert client.connection.state is A
+
+
+def test_a_file_among_chunks_is_one() -> None:
+    def multipart(request: Request) -> Response:
+        parts: list[Piece] = [b"<", File(temporary(b"0123456789"), 0, 10), b">"]
+        return Response(iter(parts))
+
+    with bench_of(multipart) as bench:
+        sent = bench.connect().send(GET).sent
+        assert sent == head(chunked=True) + b"1\r\n<\r\na\r\n0123456789\r\n1\r\n>\r\n0\r\n\r\n"
+
+
+def test_an_empty_file_among_chunks_is_none() -> None:
+    parts: list[Piece] = [b"<", File(temporary(b""), 0, 0), b">"]
+    with bench_of(lambda _: Response(iter(parts))) as bench:
+        assert bench.connect().send(GET).sent == head(chunked=True) + b"1\r\n<\r\n1\r\n>\r\n0\r\n\r\n"
+
+
+def test_the_last_byte_of_an_answer_is_not_sent_as_if_more_would_follow() -> None:
+    """MSG_MORE on what comes last keeps it in the kernel for 200 ms."""
+    answers: list[Response] = []
+    with bench_of(lambda _: answers[-1]) as bench:
+        for body in (b"", b"x", File(temporary(b""), 0, 0), [b"a"], [File(temporary(b""), 0, 0)], b"x" * 100_000):
+            answers.append(Response(body))
+            client = bench.connect()
+            client.send(GET)
+            assert client.transport.writes[-1][1] is False, body
+
+
+def test_a_head_that_a_file_follows_shares_its_packet() -> None:
+    with bench_of(file_handler(b"data")) as bench:
+        client = bench.connect()
+        client.send(GET)
+        assert client.transport.writes == [(head(length=4), True)]
+
+
+def test_a_file_that_became_shorter_cuts_the_answer() -> None:
+    with bench_of(lambda _: Response(File(temporary(b"abc"), 0, 10))) as bench:
+        client = bench.connect()
+        assert client.send(GET) == closed(
+            [Q, O, C],
+            head(length=10) + b"abc",
+            "file_unreadable",
+            "ended: server SENDING_RESPONSE RESPONSE_BROKEN",
+            "1-1 GET / 200 server in SENDING_RESPONSE",
+        )
+        assert client.transport.done == ["reset", "close"]
+
+
+def test_head_closes_the_file_and_tells_its_length() -> None:
+    file = File(temporary(b"abc"), 0, 3)
+    with bench_of(lambda _: Response(file)) as bench:
+        assert bench.connect().send(GET.replace(b"GET", b"HEAD")).sent == head(length=3)
+    assert not file.owned
+
+
+def test_a_file_is_closed_when_the_client_leaves() -> None:
+    with bench_of(file_handler(b"x" * 3_000_000)) as bench:
+        client = stuck(bench)
+        assert client.connection.file is not None
+        client.far.close()
+        bench.settle()
+        assert client.connection.state is C
+        assert client.connection.file is None
+
+
+def test_a_file_is_sent_in_bounded_pieces_so_that_others_get_their_turn() -> None:
+    with bench_of(file_handler(b"x" * 5_000_000)) as bench:
+        client = bench.connect()
+        asked = []
+
+        def send_file(descriptor: int, offset: int, count: int) -> int:
+            asked.append(count)
+            return count
+
+        client.transport.send_file = send_file  # type: ignore[method-assign]
+        client.far.sendall(GET)
+        bench.turn()
+        assert asked == [2 * 1024 * 1024]
+        bench.settle()
+        assert asked == [2 * 1024 * 1024] * 2 + [5_000_000 - 4 * 1024 * 1024]
+
+
+# --- output that the socket takes piece by piece
+
+
+def answers(request: Request) -> Any:
+    match request.target:
+        case "/bytes":
+            return Response(b"abcdefghij" * 20)
+        case "/large":
+            return Response(b"0123456789" * 7_000)
+        case "/chunks":
+            pieces: list[Piece] = [b"a" * 10, File(temporary(b"file" * 5), 2, 15), b"", b"b", b"c" * 70_000]
+            return Response(iter(pieces))
+        case "/file":
+            return Response(File(temporary(b"0123456789" * 30), 5, 200))
+        case "/echo":
+            return echo(request)
+        case _:
+            return read_all(request)
+
+
+CONVERSATION = b"".join(
+    [
+        *(
+            b"GET /%b HTTP/1.1\r\nhost: x\r\n\r\n" % name
+            for name in (b"bytes", b"chunks", b"file", b"large", b"missing")
+        ),
+        post(b"echoed").replace(b"/ ", b"/echo "),
+        LAST,
+    ]
+)
+
+
+def spoken(takes: list[int], cuts: list[int], *, without_sendfile: bool) -> tuple[bytes, list[str]]:
+    """What a client gets whose socket takes so many bytes at a time, when it sends in these pieces."""
+    with bench_of(answers) as bench:
+        client = bench.connect(takes)
+        client.transport._without_sendfile = without_sendfile
+        got = b""
+        for one, other in itertools.pairwise([0, *cuts, len(CONVERSATION)]):
+            client.far.sendall(CONVERSATION[one:other])
+            got += client.read_all()
+        assert client.connection.state is C
+        return got, bench.logs.take()
+
+
+WHOLLY = spoken([], [], without_sendfile=False)
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 3), st.integers(0, 300), st.integers(0, 70_000)), max_size=60),
+    st.sets(st.integers(1, len(CONVERSATION) - 1), max_size=5),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_however_the_socket_takes_it_the_client_gets_the_same(
+    takes: list[int], cuts: set[int], without_sendfile: bool
+) -> None:
+    assert spoken(takes, sorted(cuts), without_sendfile=without_sendfile) == WHOLLY
+
+
+def test_one_byte_at_a_time_is_the_same_too() -> None:
+    got, logged = spoken([1] * 3000, [], without_sendfile=True)
+    assert (got, logged) == WHOLLY
+
+
+@pytest.mark.parametrize("poller", EVERY_POLLER)
+def test_a_tiny_socket_gets_a_large_answer_whole(poller: str) -> None:
+    with bench_of(answers, poller=poller) as bench:
+        client = bench.connect(buffer=2048)
+        client.far.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n" * 3)
+        assert client.read_all() == (head(length=70_000) + b"0123456789" * 7_000) * 3
+        assert client.connection.state is A
