@@ -1,0 +1,168 @@
+"""Which machines of a cut are wanted, and in what order: `state=&older=&peer=&path=&kind=&sort=&limit=&offset=`.
+
+They are chosen from the cut itself, before a word is made of them: of 10,000 connections a page wants a hundred.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from handlers.errors import HTTPError
+from server.xray.cut import Cut, Seen
+from server.xray.snapshot import due, identity_of
+from statemachines.contract import Facts
+from statemachines.tables import TABLES
+
+MOST = 20_000
+"""Rows in one answer: as many connections as one process is likely to hold."""
+
+USUAL = 100
+"""Rows in one answer, unless asked otherwise: more than a person reads."""
+
+KINDS = {name: tuple(table.states.__members__) for name, table in TABLES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is wanted. Empty fields want everything; `kind` `*` wants machines of every kind.
+
+    `peer` and `path` are beginnings: of the peer's address, of the request's path. `older` is seconds in the state.
+    """
+
+    kind: str = "connection"
+    states: frozenset[str] = frozenset()
+    older: float = 0.0
+    peer: str = ""
+    path: str = ""
+    sort: str = "seconds"
+    limit: int = USUAL
+    offset: int = 0
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it leaves anything out but other kinds."""
+        return bool(self.states or self.older or self.peer or self.path)
+
+    def matches(self, seen: Seen, now: float) -> bool:
+        """Whether a machine is wanted."""
+        machine, node, since, glance = seen
+        if self.kind not in ("*", machine.engine.table.name):
+            return False
+        if (self.states and node.state not in self.states) or (self.older and now - since < self.older):
+            return False
+        if self.peer and not (len(glance) > 1 and glance[1].startswith(self.peer)):
+            return False
+        return not self.path or _path_begins(Facts(*glance).request, self.path)
+
+    def select(self, cut: Cut) -> list[Seen]:
+        """Those that are wanted, in order; `limit` and `offset` are not applied."""
+        now = cut.now
+        found = [seen for seen in cut.seen if self.matches(seen, now)]
+        key, descending = ORDERS[self.sort.removeprefix("-")]
+        found.sort(key=lambda seen: key(seen, now), reverse=descending != self.sort.startswith("-"))
+        return found
+
+    def page(self, found: list[Seen]) -> list[Seen]:
+        """The stretch of `found` that is asked for."""
+        return found[self.offset : self.offset + self.limit]
+
+
+def _path_begins(request: Any, path: str) -> bool:
+    return request is not None and str(request.target).startswith(path)
+
+
+def _number(seen: Seen) -> tuple[str, int]:
+    machine, _, _, glance = seen
+    return machine.engine.table.name, (glance[0] if glance else 0) or machine.descriptor
+
+
+def _remaining(seen: Seen, now: float) -> float:
+    _, node, since, glance = seen
+    deadline = due(node, since, Facts(*glance), now)
+    return deadline.remaining if deadline is not None else float("inf")
+
+
+def _fact(position: int) -> Callable[[Seen, float], float]:
+    return lambda seen, _: seen[3][position] if len(seen[3]) > position else 0
+
+
+ORDERS: dict[str, tuple[Callable[[Seen, float], Any], bool]] = {
+    "seconds": (lambda seen, now: now - seen[2], True),
+    "age": (lambda seen, now: now - seen[3][2] if len(seen[3]) > 2 else 0.0, True),
+    "remaining": (_remaining, False),
+    "bytes_in": (_fact(3), True),
+    "bytes_out": (_fact(4), True),
+    "requests": (_fact(5), True),
+    "state": (lambda seen, _: seen[1].state, False),
+    "peer": (lambda seen, _: seen[3][1] if len(seen[3]) > 1 else "", False),
+    "id": (lambda seen, _: _number(seen), False),
+}
+"""What rows may be sorted by, and whether the largest comes first; a `-` before the name turns it round."""
+
+PARAMETERS = ("kind", "state", "older", "peer", "path", "sort", "limit", "offset")
+
+
+def parse(query: str, others: Iterable[str] = ()) -> tuple[Filter, dict[str, str]]:
+    """The filter of a query string, and those of its parameters that are among `others`. Raises HTTPError 400."""
+    given = _parameters(query, (*PARAMETERS, *others))
+    rest = {name: given.pop(name) for name in others if name in given}
+    kind = given.get("kind", "connection")
+    if kind != "*" and kind not in KINDS:
+        raise HTTPError(400, f"kind={kind}: there is no such machine; there are {', '.join(KINDS)}, and * for all.")
+    sort = given.get("sort", "seconds")
+    if sort.removeprefix("-") not in ORDERS:
+        raise HTTPError(400, f"sort={sort}: rows are sorted by {', '.join(ORDERS)}; a - before it turns it round.")
+    wanted = Filter(
+        kind,
+        _states(given.get("state", ""), kind),
+        _seconds(given.get("older", "")),
+        given.get("peer", ""),
+        given.get("path", ""),
+        sort,
+        _count("limit", given.get("limit", str(USUAL))),
+        _count("offset", given.get("offset", "0")),
+    )
+    return wanted, rest
+
+
+def _parameters(query: str, known: Iterable[str]) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=32)
+    except ValueError as error:
+        raise HTTPError(400, f"The query can not be read: {error}.") from error
+    unknown = [name for name, _ in pairs if name not in known]
+    if unknown:
+        raise HTTPError(400, f"There is no parameter {unknown[0]}; there are {', '.join(known)}.")
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]},{value}" if name == "state" and name in found else value
+    return {name: value for name, value in found.items() if value}
+
+
+def _states(text: str, kind: str) -> frozenset[str]:
+    states = frozenset(text.upper().replace("-", "_").split(",")) - {""}
+    known = {state for name, names in KINDS.items() if kind in ("*", name) for state in names}
+    if not states <= known:
+        raise HTTPError(400, f"state={min(states - known)}: there is no such state; there are {', '.join(known)}.")
+    return states
+
+
+def _seconds(text: str) -> float:
+    number, factor = text, 1.0
+    if text and text[-1] in "smh":
+        number, factor = text[:-1], {"s": 1.0, "m": 60.0, "h": 3600.0}[text[-1]]
+    if number and not number.replace(".", "", 1).isdecimal():
+        raise HTTPError(400, f"older={text}: write seconds, such as 30, or 5m, or 2h.")
+    return float(number or 0) * factor
+
+
+def _count(name: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 6 or int(text) > MOST:
+        raise HTTPError(400, f"{name}={text}: write a whole number up to {MOST}.")
+    return int(text)
+
+
+def named(cut: Cut, identity: str) -> Seen | None:
+    """The machine of that name, if it is in the cut."""
+    return next((seen for seen in cut.seen if identity_of(seen) == identity), None)

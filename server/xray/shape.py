@@ -1,0 +1,193 @@
+"""The x-ray's JSON: the contract with the page and the terminal. Members are added, never changed in meaning.
+
+Times are seconds, monotonic: only differences and ages mean anything. `id` is text everywhere: a connection's number
+(`"17"`), `listener:5` for what has none. A state is its table's name for it. Figures may be null where nobody knows.
+
+    GET /snapshot.json
+    {"version": 1, "now": 5123.4, "consistent": true, "pid": 4711, "serving": "...", "uptime": 61.0,
+     "loop": {"lag": 0.0002, "pause": 0.002, "turns": 8123, "blocked": null},
+     "banners": [{"kind": "capacity", "level": "warning", "text": "...", "connections": ["17"], "seconds": null}],
+     "bounds": {"slots": 992, "descriptors": 1024, "open_descriptors": 20},
+     "totals": {"accepted": 93, "requests": 1200, "bytes_in": 1, "bytes_out": 1, "statuses": {"200": 1190, ...},
+                "ends": [{"cause": "client", "state": "AWAITING_REQUEST", "count": 12}]},
+     "machines": {"connection": {"total": 93, "states": {"AWAITING_REQUEST": 90, ...every state...},
+                                 "oldest": {"AWAITING_REQUEST": 12.1, ...seconds in it, of states that are held...}}},
+     "edges": {"connection": [120, 0, ...passages, in the order of /machines.json's rows...]},
+     "dwell": {"connection": {"AWAITING_REQUEST": {"count": 9, "p50": 0.1, "p99": 2.0}, ...}},
+     "rows": [...every machine that is no connection: Row...]}
+
+`loop.blocked` is, when the loop does not answer (then `consistent` is false):
+    {"seconds": 3.2, "id": "17", "why": "GET /slow QUERYING_BACKEND 3.2 s of 30 s <- the handler runs",
+     "stack": [{"file": "app.py", "line": 12, "function": "slow", "code": "time.sleep(10)"}, ...innermost last...]}
+
+    GET /connections.json?kind=&state=&older=&peer=&path=&sort=&limit=&offset=&group=
+    {"now": 5123.4, "consistent": true, "total": 93, "matched": 90, "offset": 0, "groups": null, "rows": [Row, ...]}
+
+With `group=state` or `group=peer` (without the port): `"groups": [{"key": "...", "count": 3, "oldest": 12.1}, ...]`.
+
+    Row
+    {"id": "17", "kind": "connection", "descriptor": 12, "peer": "127.0.0.1:5000", "state": "QUERYING_BACKEND",
+     "waits_for": "hang-up only", "true_while": "the handler runs or waits for an operation", "seconds": 1.2,
+     "deadline": {"name": "backend", "by": "time", "seconds": 30.0, "remaining": 28.8, "idle": null, "rate": null},
+     "request": "GET /emails/7", "request_id": "17-3", "status": null, "bytes_in": 120, "bytes_out": 0, "requests": 3,
+     "age": 62.0, "chain": ["thread: running find"],
+     "why": "GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find"}
+
+`deadline` is null where the state has none. `by` says which clock runs out first: `time` in the state, `idle` (no byte
+moved) or `rate` (too few). `request` hides its query (`?...`). `requests` are the heads received, this one included.
+
+    GET /connections/{id}
+    Row and {"now": ..., "ended": null, "truncated": false, "spent": {"READING_HEAD": 0.1, ...in this exchange...},
+     "fields": [["user-agent", "curl/8"], ["cookie", "(redacted)"]], "path": [Passage, ...oldest first...]}
+
+    Passage
+    {"at": 5061.0, "age": 62.4, "source": "AWAITING_REQUEST", "trigger": "HEAD_RECEIVED", "dest": "QUERYING_BACKEND",
+     "way": "HAPPY", "row": 0, "stayed": 0.8}
+
+`stayed` is how long it had been in `source`; null for the first that is remembered. `row` is the row's number in
+/machines.json. `truncated` says that older passages are forgotten.
+
+    GET /machines.json
+    {"machines": [{"name": "connection", "initial": "AWAITING_REQUEST",
+      "states": [{"name": "...", "waits_for": "readable", "true_while": "...", "final": false,
+                  "deadline": {"name": "keep-alive", "option": "keep_alive_timeout", "seconds": 15.0, "why": "...",
+                               "min_rate": 0} or null, "unbounded": null or "why it may last for ever"}],
+      "rows": [{"source": "...", "trigger": "...", "dest": "...", "guard": "", "action": "call_handler",
+                "way": "HAPPY", "ends": null or "client"}]}]}
+
+    GET /ended.json
+    {"now": ..., "abnormal": [Ended, ...newest first...], "normal": [...]}
+    Ended
+    {"id": "16", "peer": "...", "accepted_at": ..., "ended_at": ..., "age": 3.0, "lasted": 12.0, "cause": "deadline",
+     "state": "READING_HEAD", "trigger": "DEADLINE_PASSED", "way": "FAULT", "request": "", "requests": 0,
+     "bytes_in": 3, "bytes_out": 0, "truncated": false, "why": "...", "path": [Passage, ...]}
+
+    GET /events   text/event-stream, about once a second: `event: beat`, `data:` as /snapshot.json without `rows` and
+    `dwell`, and with `"rates": {"connection": [12.0, ...passages a second, by row...]}`.
+
+    POST /connections/{id}/close           {"closed": ["17"], "failed": []}
+    POST /close?state=&older=&peer=&path=  {"dry_run": true, "would_close": 3, "rows": [Row, ...]}
+    POST /close?...&confirm=1              {"dry_run": false, "closed": ["17", ...], "failed": ["18"]}
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from server.xray.cut import Blocked, Cut
+from server.xray.snapshot import Row, identity_of, row
+from statemachines.contract import Deadline, Table, Unbounded
+from statemachines.engine import Edge, Engine
+
+JSON = dict[str, Any]
+
+
+def row_json(one: Row) -> JSON:
+    """Row."""
+    deadline = one.deadline
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "descriptor": one.descriptor,
+        "peer": one.peer,
+        "state": one.state,
+        "waits_for": one.waits_for,
+        "true_while": one.true_while,
+        "seconds": round(one.seconds, 4),
+        "deadline": None
+        if deadline is None
+        else {
+            "name": deadline.name,
+            "by": deadline.by,
+            "seconds": deadline.seconds,
+            "remaining": round(deadline.remaining, 3),
+            "idle": deadline.idle,
+            "rate": deadline.rate,
+        },
+        "request": one.request,
+        "request_id": one.request_id,
+        "status": one.status,
+        "bytes_in": one.bytes_in,
+        "bytes_out": one.bytes_out,
+        "requests": one.requests,
+        "age": one.age,
+        "chain": one.chain,
+        "why": one.why,
+    }
+
+
+def blocked_json(cut: Cut, blocked: Blocked | None) -> JSON | None:
+    """`loop.blocked`."""
+    if blocked is None:
+        return None
+    seen = next((seen for seen in cut.seen if seen[0] is blocked.machine), None)
+    return {
+        "seconds": blocked.seconds,
+        "id": identity_of(seen) if seen is not None else None,
+        "why": row(seen, cut.now).why if seen is not None else "",
+        "stack": [asdict(frame) for frame in blocked.stack],
+    }
+
+
+def path_json(engine: Engine, history: Iterable[tuple[float, Edge]], now: float) -> list[JSON]:
+    """Passages, the oldest first."""
+    before: float | None = None
+    found = []
+    for at, edge in history:
+        found.append(
+            {
+                "at": at,
+                "age": now - at,
+                "source": edge.source.state,
+                "trigger": edge.trigger,
+                "dest": edge.dest.state,
+                "way": edge.row.way.name,
+                "row": engine.edges.index(edge),
+                "stayed": at - before if before is not None else None,
+            }
+        )
+        before = at
+    return found
+
+
+def table_json(table: Table, limits: Mapping[str, float]) -> JSON:
+    """One machine of /machines.json; `limits` are the deadlines in force."""
+    return {
+        "name": table.name,
+        "initial": table.initial,
+        "states": [
+            {
+                "name": spec.state,
+                "waits_for": spec.waits_for.phrase(),
+                "true_while": spec.true_while,
+                "final": spec.final,
+                "deadline": _deadline_json(spec.deadline, limits),
+                "unbounded": spec.deadline.why if isinstance(spec.deadline, Unbounded) else None,
+            }
+            for spec in table.specs
+        ],
+        "rows": [
+            {
+                "source": one.source,
+                "trigger": one.trigger,
+                "dest": one.dest,
+                "guard": one.guard,
+                "action": one.action,
+                "way": one.way.name,
+                "ends": one.ends,
+            }
+            for one in table.rows
+        ],
+    }
+
+
+def _deadline_json(deadline: Deadline | Unbounded, limits: Mapping[str, float]) -> JSON | None:
+    if isinstance(deadline, Unbounded):
+        return None
+    return {
+        "name": deadline.name,
+        "option": deadline.option,
+        "seconds": limits.get(deadline.option, deadline.seconds),
+        "why": deadline.why,
+        "min_rate": deadline.min_rate,
+    }

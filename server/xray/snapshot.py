@@ -1,0 +1,183 @@
+"""A cut put into words: for each machine what it waits for, since when, until when, and on whom. Pure.
+
+Nothing here knows the kinds of machines: a kind is its table's name, what a state waits for stands in its spec, and
+whatever else there is to say the machine has said itself (contract.Facts).
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.xray.cut import Cut, Seen
+from statemachines.contract import Facts, Interest
+from statemachines.engine import Node
+
+LONGEST = 256
+"""Characters of a request's target that a row shows; the whole of it is on the machine's own page."""
+
+
+@dataclass(slots=True)
+class Due:
+    """When a state's deadline fires: `name` of `seconds` in all, in `remaining` seconds (negative: any moment now).
+
+    `by` says which clock runs out first: `time` in the state; in a paced state `idle` (no byte moved) or `rate` (bytes
+    move too slowly). `idle` and `rate` are the remaining seconds of these two, None where there is none.
+    """
+
+    name: str
+    by: str
+    seconds: float
+    remaining: float
+    idle: float | None = None
+    rate: float | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """One machine."""
+
+    id: str
+    kind: str
+    descriptor: int
+    peer: str
+    state: str
+    waits_for: str
+    true_while: str
+    seconds: float
+    deadline: Due | None
+    request: str
+    request_id: str
+    status: int | None
+    bytes_in: int
+    bytes_out: int
+    requests: int
+    age: float | None
+    chain: list[str] = field(default_factory=list)
+    why: str = ""
+
+
+def identity(kind: str, number: int, descriptor: int) -> str:
+    """What a machine is called: its own number where it has one (`17`), else its kind and descriptor: `listener:5`."""
+    return str(number) if kind == "connection" else f"{kind}:{number or descriptor}"
+
+
+def identity_of(seen: Seen) -> str:
+    """The name of a machine in a cut."""
+    machine, _, _, glance = seen
+    return identity(machine.engine.table.name, glance[0] if glance else 0, machine.descriptor)
+
+
+def due(node: Node, since: float, facts: Facts, now: float) -> Due | None:
+    """Which deadline of a state fires next, and when."""
+    deadline = node.deadline
+    if deadline is None:
+        return None
+    if facts.pace is None:
+        return Due(deadline.name, "time", node.patience, since + node.patience - now)
+    limit, rate, grace = facts.pace
+    idle = max(since, facts.progressed) + limit - now
+    if not rate:
+        return Due(deadline.name, "idle", limit, idle, idle)
+    # Bytes must have moved at `rate` once the grace is over: without a further one, until then.
+    slow = facts.moved / rate + grace - (facts.waited + now - since)
+    by = "idle" if idle <= slow else "rate"
+    return Due(deadline.name, by, limit, min(idle, slow), idle, slow)
+
+
+def request_line(request: Any, *, secrets: bool = False, longest: int | None = LONGEST) -> str:
+    """`GET /emails/7`; a query is `?...`, unless `secrets` are asked for."""
+    if request is None:
+        return ""
+    target = request.target
+    if not secrets and "?" in target:
+        target = target.partition("?")[0] + "?..."
+    if longest is not None and len(target) > longest:
+        target = target[:longest] + "..."
+    return f"{request.method} {target}"
+
+
+def chain_of(node: Node, facts: Facts) -> list[str]:
+    """What is waited for, from the nearest on."""
+    if facts.operation is not None:
+        return [link.strip() for link in _describe(facts.operation).split("<-")]
+    waits_for = node.spec.waits_for
+    if waits_for is Interest.NOTHING:
+        return []
+    if facts.request is not None and waits_for is Interest.HANG_UP:
+        return ["the handler runs"]
+    return [f"{facts.peer} {waits_for.phrase()}" if facts.peer else waits_for.phrase()]
+
+
+def _describe(operation: Any) -> str:
+    """An operation's own words. They are asked for from another thread while it goes on: it may just have ended."""
+    try:
+        return str(operation.describe())
+    except Exception as error:  # noqa: BLE001 - what can not be described is still waited for
+        return f"{type(operation).__name__} ({error})"
+
+
+def span(seconds: float) -> str:
+    """`0.3 s`, `12.0 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def why(state: str, seconds: float, deadline: Due | None, request: str, chain: list[str]) -> str:
+    """`GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find`."""
+    place = f"{request} {state}" if request else state
+    text = f"{place} {span(seconds)}"
+    if deadline is not None and deadline.by == "time":
+        text += f" of {deadline.seconds:g} s"
+    elif deadline is not None:
+        text += f", {deadline.name} {deadline.by} deadline in {max(0.0, deadline.remaining):.1f} s"
+    return " <- ".join([text, *chain])
+
+
+def row(seen: Seen, now: float, *, secrets: bool = False, longest: int | None = LONGEST) -> Row:
+    """One machine of a cut in words."""
+    machine, node, since, glance = seen
+    facts = Facts(*glance)
+    spec, kind = node.spec, machine.engine.table.name
+    seconds = max(0.0, now - since)
+    deadline = due(node, since, facts, now)
+    request = request_line(facts.request, secrets=secrets, longest=longest)
+    chain = chain_of(node, facts)
+    return Row(
+        identity(kind, facts.number, machine.descriptor),
+        kind,
+        machine.descriptor,
+        facts.peer,
+        spec.state,
+        spec.waits_for.phrase(),
+        spec.true_while,
+        seconds,
+        deadline,
+        request,
+        f"{facts.number}-{facts.served}" if facts.request is not None else "",
+        facts.status,
+        facts.bytes_in,
+        facts.bytes_out,
+        facts.served,
+        max(0.0, now - facts.born) if facts.born else None,
+        chain,
+        why(spec.state, seconds, deadline, request, chain),
+    )
+
+
+def rows(cut: Cut, *, secrets: bool = False) -> list[Row]:
+    """Every machine of a cut in words."""
+    now = cut.now
+    return [row(seen, now, secrets=secrets) for seen in cut.seen]
+
+
+def counts(cut: Cut) -> dict[str, dict[str, int]]:
+    """How many machines of each kind stand in each state: every state of a kind that is there, 0 included."""
+    found: dict[str, dict[str, int]] = {}
+    standing = Counter((machine.engine.table.name, node.state) for machine, node, _, _ in cut.seen)
+    for machine, _, _, _ in cut.seen:
+        table = machine.engine.table
+        if table.name not in found:
+            found[table.name] = {spec.state: standing[table.name, spec.state] for spec in table.specs}
+    return found

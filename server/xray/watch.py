@@ -1,0 +1,189 @@
+"""The watch: one loop looked at from another. It takes cuts, and makes documents (server.xray.shape) of them.
+
+It lives on the x-ray's thread; of the loop that is looked at it calls `call_from_thread` and nothing else.
+"""
+
+import os
+import resource
+from typing import Any
+
+from server.loop import Loop
+from server.service import Service
+from server.xray.banners import Bounds, banners
+from server.xray.cut import Cut, Look
+from server.xray.figures import Figures, quantile
+from server.xray.filters import USUAL, Filter
+from server.xray.shape import JSON, blocked_json, path_json, row_json, table_json
+from server.xray.snapshot import counts, row
+from statemachines.contract import Facts
+from statemachines.tables import TABLES
+
+SECRET = ("auth", "cookie", "key", "password", "secret", "session", "token")
+"""A field whose name has one of these in it may carry credentials: Authorization, X-Api-Key, Set-Cookie."""
+
+
+class Watch:
+    """`service` looked at from `ours`, the x-ray's own loop."""
+
+    def __init__(self, service: Service, ours: Loop, description: str = "") -> None:
+        self.service = service
+        self.ours = ours
+        self.description = description
+        self.started = ours.clock()
+        self.figures = Figures()
+        self.figures.see(service.engine)
+
+    async def look(self) -> Cut:
+        """A cut of now."""
+        cut: Cut = await Look(self.service.loop, self.ours)
+        self.figures.see_all(cut)
+        return cut
+
+    def bounds(self) -> Bounds:
+        """How many connections and descriptors the process may have."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return Bounds(self.service.max_connections, soft, open_descriptors(soft))
+
+    # --- documents
+
+    def summary(self, cut: Cut, *, rows: bool = True) -> JSON:
+        """/snapshot.json."""
+        bounds = self.bounds()
+        document: JSON = {
+            "version": 1,
+            "now": cut.now,
+            "consistent": cut.consistent,
+            "pid": os.getpid(),
+            "serving": self.description,
+            "uptime": cut.now - self.started,
+            "loop": {
+                "lag": cut.lag,
+                "pause": cut.pause,
+                "turns": cut.turns,
+                "blocked": blocked_json(cut, cut.blocked),
+            },
+            "banners": [
+                {
+                    "kind": one.kind,
+                    "level": one.level,
+                    "text": one.text,
+                    "connections": one.connections,
+                    "seconds": one.seconds,
+                }
+                for one in banners(cut, bounds)
+            ],
+            "bounds": {
+                "slots": bounds.slots,
+                "descriptors": bounds.descriptors,
+                "open_descriptors": bounds.open_descriptors,
+            },
+            "totals": self.totals(cut),
+            "machines": self._machines(cut),
+            "edges": self.figures.edges(),
+        }
+        if rows:
+            document["dwell"] = self._dwell()
+            others = [seen for seen in cut.seen if seen[0].engine is not self.service.engine]
+            document["rows"] = [row_json(row(seen, cut.now)) for seen in others[:USUAL]]
+        return document
+
+    def totals(self, cut: Cut) -> JSON:
+        """What the whole process has done so far."""
+        return {"accepted": self.service.accepted, "machines": len(cut.seen)}
+
+    def _machines(self, cut: Cut) -> JSON:
+        standing = counts(cut)
+        oldest: dict[str, dict[str, float]] = {name: {} for name in standing}
+        for machine, node, since, _ in cut.seen:
+            of_kind = oldest[machine.engine.table.name]
+            of_kind[node.state] = max(of_kind.get(node.state, 0.0), cut.now - since)
+        for name, table in TABLES.items():
+            standing.setdefault(name, {spec.state: 0 for spec in table.specs})
+        return {
+            name: {"total": sum(states.values()), "states": states, "oldest": oldest.get(name, {})}
+            for name, states in standing.items()
+        }
+
+    def _dwell(self) -> JSON:
+        return {
+            name: {
+                state: {"count": sum(dwell), "p50": quantile(dwell, 0.5), "p99": quantile(dwell, 0.99)}
+                for state, dwell in states.items()
+            }
+            for name, states in self.figures.dwell().items()
+        }
+
+    def rows(self, cut: Cut, wanted: Filter, *, group: str = "", secrets: bool = False) -> JSON:
+        """/connections.json."""
+        found = wanted.select(cut)
+        return {
+            "now": cut.now,
+            "consistent": cut.consistent,
+            "total": sum(1 for seen in cut.seen if wanted.kind in ("*", seen[0].engine.table.name)),
+            "matched": len(found),
+            "offset": wanted.offset,
+            "groups": groups(found, group, cut.now) if group else None,
+            "rows": [row_json(row(seen, cut.now, secrets=secrets)) for seen in wanted.page(found)],
+        }
+
+    def one(self, cut: Cut, seen: Any, *, secrets: bool = False) -> JSON:
+        """/connections/{id}, of one that is open."""
+        machine, _, _, glance = seen
+        facts, history = Facts(*glance), list(machine.history)
+        document = row_json(row(seen, cut.now, secrets=secrets, longest=None))
+        return document | {
+            "now": cut.now,
+            "consistent": cut.consistent,
+            "ended": None,
+            "truncated": len(history) == machine.history.maxlen,
+            "spent": {
+                node.state: spent for node, spent in zip(machine.engine.nodes, machine.spent, strict=True) if spent
+            },
+            "fields": fields_of(facts.request, secrets=secrets),
+            "path": path_json(machine.engine, history, cut.now),
+        }
+
+    def tables(self) -> JSON:
+        """/machines.json."""
+        return {"machines": [table_json(table, self.service.loop.limits) for table in TABLES.values()]}
+
+
+def open_descriptors(limit: int) -> int | None:
+    """How many descriptors this process has open: listing them takes one, so without one it is all of `limit`."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return len(os.listdir(folder)) - 1
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return limit
+    return None
+
+
+def groups(found: list[Any], by: str, now: float) -> list[JSON]:
+    """Machines by state, or by peer without its port; the largest group first."""
+    held: dict[str, list[float]] = {}
+    for _, node, since, glance in found:
+        peer = glance[1] if len(glance) > 1 else ""
+        key = str(node.state) if by == "state" else peer.rpartition(":")[0] or peer
+        held.setdefault(key, []).append(now - since)
+    sized = sorted(held.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [{"key": key, "count": len(ages), "oldest": max(ages)} for key, ages in sized[:USUAL]]
+
+
+def fields_of(request: Any, *, secrets: bool) -> list[tuple[str, str]]:
+    """A request's fields; those that carry credentials are redacted unless `secrets` are asked for."""
+    if request is None:
+        return []
+    found = []
+    for name, value in request.fields:
+        text = "(redacted)"
+        if secrets or not is_secret(name.decode("ascii", "replace")):
+            text = value.decode("utf-8", "replace")
+        found.append((name.decode("ascii", "replace"), text))
+    return found
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field of that name may carry credentials."""
+    return any(mark in name for mark in SECRET)
