@@ -73,7 +73,7 @@ class Model(Protocol):
     """What the shell of a connection does. Guards ask; actions do one step and hand back the next trigger."""
 
     def read_head(self, ready: int) -> Name | None:
-        """Read once; HEAD_STARTED, HEAD_RECEIVED, HEAD_REFUSED, PEER_CLOSED or PEER_RESET."""
+        """Read once; HEAD_STARTED (the first time), HEAD_RECEIVED, HEAD_REFUSED, PEER_CLOSED or PEER_RESET."""
 
     def read_body(self, ready: int) -> Name | None:
         """Read once; BODY_RECEIVED, BODY_REFUSED or PEER_RESET."""

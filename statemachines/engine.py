@@ -29,7 +29,7 @@ HISTORY = 32
 """Edges a machine remembers. Seven exchanges of the usual kind, or the whole of an odd one; 2 KiB when full."""
 
 BUCKETS = 64
-"""Dwell buckets: bucket b counts stays of less than 2**b microseconds, and not less than 2**(b-1)."""
+"""Dwell buckets: bucket b counts stays of less than 2**b microseconds that no bucket before it counts."""
 
 
 class Dispatch(enum.StrEnum):
@@ -306,11 +306,19 @@ def _transitions_of(definition: transitions.Machine, table: Table) -> list[trans
     """The definition's transitions in the order of the table's rows. The library keeps those of one source and trigger
     in the order in which they were added."""
     groups = {
-        (state, trigger): iter(found)
+        (state, trigger): list(found)
         for trigger, event in definition.events.items()
         for state, found in event.transitions.items()
     }
-    return [next(groups[row.source.name, row.trigger.name]) for row in table.rows]
+    ordered = []
+    for row in table.rows:
+        found = groups.get((row.source.name, row.trigger.name))
+        if not found:
+            raise TableError(f"{table.name}: its definition has no transition for {row.source} on {row.trigger}")
+        ordered.append(found.pop(0))
+    if more := [f"{state} on {trigger}" for (state, trigger), left in groups.items() if left]:
+        raise TableError(f"{table.name}: its definition has transitions that are no rows: {', '.join(more)}")
+    return ordered
 
 
 def _compile(definition: transitions.Machine, table: Table, nodes: list[Node], model: type) -> list[Edge]:
@@ -360,6 +368,8 @@ def _refuse_unknown(definition: transitions.Machine) -> None:
     refused = [name for name in _MACHINE_CALLBACKS if getattr(definition, name, None)]
     refused += [name for name in ("send_event", "ignore_invalid_triggers") if getattr(definition, name, None)]
     refused += ["queued"] if definition.has_queue else []
+    refused += ["another model_attribute"] if definition.model_attribute != "state" else []
+    refused += [f"ignore_invalid_triggers of {state.name}" for state in definition.states.values() if _ignores(state)]
     refused += [
         f"{callbacks} of {state.name}"
         for state in definition.states.values()
@@ -367,12 +377,19 @@ def _refuse_unknown(definition: transitions.Machine) -> None:
         if getattr(state, callbacks)
     ]
     if refused:
-        raise TableError(f"{definition.name}: the compiler does not support {', '.join(refused)}")
+        raise TableError(f"{definition.name}the compiler does not support {', '.join(refused)}")
+
+
+def _ignores(state: transitions.State) -> bool:
+    return bool(state.ignore_invalid_triggers)
 
 
 def _refuse_unknown_in(transition: transitions.Transition) -> None:
     refused = [name for name in ("prepare", "before") if getattr(transition, name)]
     refused += ["more than one condition"] if len(transition.conditions) > 1 else []
+    refused += (
+        ["a callable as condition"] if any(callable(condition.func) for condition in transition.conditions) else []
+    )
     refused += ["unless"] if any(not condition.target for condition in transition.conditions) else []
     refused += ["more than one action"] if len(transition.after) > 1 else []
     refused += ["internal transitions"] if transition.dest is None else []

@@ -39,7 +39,7 @@ class Model(Protocol):
     def notice_loss(self, ready: int) -> Name | None:
         """Nothing is looked at while paused; SOCKET_LOST when the socket has hung up."""
 
-    def take_backlog(self) -> Name | None:
+    def take_backlog(self) -> None:
         """Accept once more: closing would reset those who have come before."""
 
     def has_room(self) -> bool:
@@ -78,7 +78,7 @@ ROWS = (
     Row(S.ACCEPTING, T.SOCKET_LOST, S.CLOSED, way=Way.FAULT, ends=Cause.SERVER),
     Row(S.ACCEPTING, T.DRAIN_STARTED, S.CLOSED, action="take_backlog", ends=Cause.OPERATOR),
     # --- out of room
-    Row(S.PAUSED, T.CONNECTION_ENDED, S.ACCEPTING, way=Way.HAPPY),
+    Row(S.PAUSED, T.CONNECTION_ENDED, S.ACCEPTING),
     Row(S.PAUSED, T.DEADLINE_PASSED, S.ACCEPTING, "has_room"),
     Row(S.PAUSED, T.DEADLINE_PASSED, S.PAUSED, "", "turn_away", Way.FAULT),
     Row(S.PAUSED, T.SOCKET_LOST, S.CLOSED, way=Way.FAULT, ends=Cause.SERVER),

@@ -49,10 +49,15 @@ class Model(Protocol):
 S, T = State, Trigger
 
 DRAIN = Deadline("drain", "drain_timeout", 30.0, "to finish what is in flight at shutdown, then it is cut")
-START = Deadline("start", "start_timeout", 30.0, "to bind the listening sockets")
 
 SPECS = (
-    Spec(S.STARTING, Interest.READABLE, START, "read_signals", "sockets are being bound"),
+    Spec(
+        S.STARTING,
+        Interest.READABLE,
+        Unbounded("binding a socket does not wait"),
+        "read_signals",
+        "sockets are being bound",
+    ),
     Spec(
         S.SERVING,
         Interest.READABLE,
@@ -68,7 +73,6 @@ ROWS = (
     # --- from the start to the first connection
     Row(S.STARTING, T.LISTENING, S.SERVING, action="announce", way=Way.HAPPY),
     Row(S.STARTING, T.SIGNAL_RECEIVED, S.STOPPED, action="stop", ends=Cause.OPERATOR),
-    Row(S.STARTING, T.DEADLINE_PASSED, S.STOPPED, action="stop", way=Way.FAULT, ends=Cause.DEADLINE),
     # --- the long middle
     Row(S.SERVING, T.SIGNAL_RECEIVED, S.DRAINING, action="drain", way=Way.HAPPY),
     # --- the end

@@ -69,6 +69,11 @@ REFUSED: dict[str, Callable[[], transitions.Machine]] = {
     "on_exit of RESTING": lambda: definition([{"name": "RESTING", "on_exit": "look"}, "WALKING", "GONE"]),
     "prepare": lambda: definition(row=PLAIN | {"prepare": "listen"}),
     "before": lambda: definition(row=PLAIN | {"before": "listen"}),
+    "another model_attribute": lambda: definition(model_attribute="place"),
+    "ignore_invalid_triggers of RESTING": lambda: definition(
+        [{"name": "RESTING", "ignore_invalid_triggers": True}, "WALKING", "GONE"]
+    ),
+    "a callable as condition": lambda: definition(row=PLAIN | {"conditions": bool}),
     "unless": lambda: definition(row=PLAIN | {"unless": "is_dry"}),
     "more than one condition": lambda: definition(row=PLAIN | {"conditions": ["is_dry", "is_sunny"]}),
     "more than one action": lambda: definition(row=PLAIN | {"after": ["skip", "stroll"]}),
@@ -82,6 +87,18 @@ def test_a_feature_of_the_library_that_is_not_compiled_is_refused_by_name(
 ) -> None:
     with pytest.raises(TableError, match=f"the compiler does not support .*{feature}"):
         compile_instead(monkeypatch, REFUSED[feature]())
+
+
+def test_a_definition_with_a_transition_that_is_no_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = definition()
+    made.add_transition("CALLED", "WALKING", "GONE")
+    with pytest.raises(TableError, match="walker: its definition has transitions that are no rows: WALKING on CALLED"):
+        compile_instead(monkeypatch, made)
+
+
+def test_a_definition_without_a_transition_for_a_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TableError, match="walker: its definition has no transition for RESTING on CALLED"):
+        compile_instead(monkeypatch, definition(row=PLAIN | {"trigger": "SENT_AWAY"}))
 
 
 def test_several_features_are_refused_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
