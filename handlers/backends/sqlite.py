@@ -146,7 +146,8 @@ class Database:
 
     def close(self, patience: float = 0.0) -> list[str]:
         """End the threads and close the connections; hands back what still runs after `patience` seconds in all."""
-        stuck = self._readers.close(patience) + ([] if self.in_memory else self._writers.close(patience))
+        pools = [self._writers] if self.in_memory else [self._readers, self._writers]
+        stuck = [running for pool in pools for running in pool.close(patience / len(pools))]
         if not stuck:
             with self._mutex:
                 connections = [*self._connections.values(), self._writer]
