@@ -1,0 +1,53 @@
+"""The README tells the truth: its curl examples are run against the built-in site, and its claims are looked up."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import ServerProcess
+
+README = Path("README.md").read_text()
+EXAMPLES = re.findall(r"```console\n\$ (curl .*)\n((?:.*\n)*?)```", README)
+
+
+APPLICATION = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    server = ServerProcess(target="")
+    yield server
+    server.kill()
+
+
+@pytest.mark.parametrize(("command", "output"), EXAMPLES, ids=[command for command, _ in EXAMPLES])
+def test_a_curl_example_prints_what_the_readme_shows(server: ServerProcess, command: str, output: str) -> None:
+    words = [word.replace("http://127.0.0.1:8000", server.url.rstrip("/")) for word in shlex.split(command)]
+    printed = subprocess.run([*words, "-s"], capture_output=True, text=True, check=True, timeout=30).stdout
+    assert _undated(printed) == _undated(output)
+
+
+def _undated(text: str) -> str:
+    return re.sub(r"^date: .*$", "date: -", text.replace("\r\n", "\n"), flags=re.MULTILINE).strip()
+
+
+def test_the_example_application_serves(tmp_path: Path) -> None:
+    assert APPLICATION is not None
+    (tmp_path / "shop.py").write_text(APPLICATION[1])
+    server = ServerProcess(target="shop:router", environment={"PYTHONPATH": str(tmp_path)})
+    try:
+        curl = ["curl", "-s", "--fail", f"{server.url}squares/12", "-d", "abc", f"{server.url}digests"]
+        answers = subprocess.run([*curl[:4], "--next", "-s", *curl[4:]], capture_output=True, check=True, timeout=30)
+    finally:
+        server.kill()
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert answers.stdout.decode() == f'{{"n": 12, "square": 144}}{{"sha256": "{digest}"}}'
+
+
+def test_every_path_that_the_readme_names_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"^    (\w+/) ", README, re.MULTILINE)
+    assert [link for link in links if not Path(link).exists()] == []
