@@ -1,0 +1,129 @@
+"""How machines ended, and by what path: kept for a while after they have gone.
+
+A machine remembers its last passages anyway (statemachines.engine.HISTORY). When it has ended, its recording goes into
+one of two rings: abnormal ends are few, interesting and kept long; normal ones are many and kept for a moment. Both are
+bounded, and so is each recording: of a request only its line is kept, cut at LONGEST, and no field. At the bounds all
+of it takes some 5 MiB, with targets of usual length.
+
+What a recording becomes for others to read: server.xray.exports.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from statemachines.contract import Facts, Way
+from statemachines.engine import HISTORY, Edge, Engine, Machine
+
+NORMAL = 256
+"""Normal ends kept: the last second or so of a busy server, the last hour of a quiet one."""
+
+ABNORMAL = 1024
+"""Abnormal ends kept: a night of them, or the first thousand of an attack's last wave."""
+
+LONGEST = 1024
+"""Characters kept of a request line."""
+
+Passages = tuple[tuple[float, Edge], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One machine's path. `edge` is the one that decided its end and `ended_at` when; None while it is open.
+
+    `request` is the line of the request that was being answered, with its query; `path` the last passages.
+    """
+
+    engine: Engine
+    number: int
+    descriptor: int
+    peer: str
+    born: float
+    ended_at: float | None
+    edge: Edge | None
+    request: str
+    requests: int
+    status: int | None
+    bytes_in: int
+    bytes_out: int
+    path: Passages
+
+    @property
+    def whole(self) -> bool:
+        """Whether the path begins at the machine's beginning."""
+        return len(self.path) < HISTORY
+
+    @property
+    def id(self) -> str:
+        """As in server.xray.snapshot."""
+        kind = self.engine.table.name
+        return str(self.number) if kind == "connection" else f"{kind}:{self.number or self.descriptor}"
+
+    def ending(self) -> str:
+        """`deadline in READING_HEAD`; empty while it is open."""
+        return f"{self.edge.row.ends} in {self.edge.source.state}" if self.edge is not None else ""
+
+
+def recording_of(
+    machine: Machine, facts: Facts, history: Iterable[tuple[float, Edge]], edge: Edge | None = None
+) -> Recording:
+    """The recording of a machine: of one that has ended when the `edge` that decided it is given."""
+    path = tuple(history)
+    request: Any = facts.request
+    return Recording(
+        machine.engine,
+        facts.number,
+        machine.descriptor,
+        facts.peer,
+        facts.born or (path[0][0] if path else machine.since),
+        path[-1][0] if edge is not None and path else None,
+        edge,
+        f"{request.method} {request.target}"[:LONGEST] if request is not None else "",
+        facts.served,
+        facts.status,
+        facts.bytes_in,
+        facts.bytes_out,
+        path,
+    )
+
+
+class Recorder:
+    """The rings, and the sums of those that have ended. Written by the loop's thread, read by any."""
+
+    __slots__ = ("abnormal", "bytes_in", "bytes_out", "ends", "normal", "served")
+
+    def __init__(self, normal: int = NORMAL, abnormal: int = ABNORMAL) -> None:
+        self.normal: deque[Recording] = deque(maxlen=normal)
+        self.abnormal: deque[Recording] = deque(maxlen=abnormal)
+        self.ends: dict[Edge, int] = {}
+        """How many were ended by each edge."""
+        self.bytes_in = self.bytes_out = self.served = 0
+
+    def record(self, machine: Machine, edge: Edge) -> None:
+        """Keep how `machine` has ended; `edge` decided it. To be called before it forgets what it was doing."""
+        facts = Facts(*machine.glance())
+        self.ends[edge] = self.ends.get(edge, 0) + 1
+        self.bytes_in += facts.bytes_in
+        self.bytes_out += facts.bytes_out
+        self.served += facts.served
+        ring = self.abnormal if edge.row.way is Way.FAULT else self.normal
+        ring.append(recording_of(machine, facts, machine.history, edge))
+
+    def find(self, id: str) -> Recording | None:  # noqa: A002
+        """The recording of that name, the latest if there are several."""
+        for ring in (self.abnormal, self.normal):
+            for one in reversed(list(ring)):
+                if one.id == id:
+                    return one
+        return None
+
+
+def told(history: Iterable[tuple[float, Edge]]) -> list[str]:
+    """A history for the log: `HEAD_STARTED -> READING_HEAD after 0.012 s`, one for each passage, oldest first."""
+    lines, before = [], None
+    for at, edge in history:
+        after = f" after {at - before:.3f} s" if before is not None else f" from {edge.source.state}"
+        lines.append(f"{edge.trigger} -> {edge.dest.state}{after}")
+        before = at
+    return lines
