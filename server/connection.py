@@ -18,9 +18,10 @@ from server.http.reading import BodyReader, HeadReader
 from server.sender import Sender
 from server.service import Service
 from server.transport import PeerGoneError, Transport
+from server.xray.recorder import told
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
-from statemachines.contract import HUNG_UP, Way
+from statemachines.contract import HUNG_UP, Cause, Way
 from statemachines.engine import Edge
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -349,7 +350,9 @@ class Connection(Sender):
         if not self.node.final:
             return  # the loop itself is being closed
         edge = self.ending()
+        self.service.recorder.record(self, edge)
         if edge.row.way is Way.FAULT:
+            fields = {"history": told(self.history)} if edge.row.ends is Cause.DEADLINE else {}
             self.service.logs.warning(
                 "connection_ended",
                 id=self.number,
@@ -361,6 +364,7 @@ class Connection(Sender):
                 requests=self.requests,
                 bytes_in=self.bytes_in,
                 bytes_out=self.bytes_out,
+                **fields,
             )
         if self.exchange is not None:
             self._finish(f"{edge.row.ends} in {edge.source.state}" if edge.row.way is Way.FAULT else None)

@@ -216,6 +216,7 @@ class Exchange:
         keep_alive = not close and connection.wants_next_request(response)
         service = connection.service
         self.head = head = service.heads.head(response, method, minor, keep_alive, service.loop.now)
+        service.statuses[response.status] += 1
         return head
 
     @property
@@ -267,6 +268,7 @@ class Exchange:
             self._discard(piece)
             if before:
                 self.head = None  # it has not been sent
+                self._connection.service.statuses[self.response.status] -= 1  # type: ignore[union-attr]
             return self._failed(error)
         head = self.head
         assert head is not None

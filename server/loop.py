@@ -25,7 +25,7 @@ from threading import get_ident
 from server.poller import READABLE, Poller
 from statemachines import wakeup
 from statemachines.contract import Name
-from statemachines.engine import Dispatch, Engine, Machine
+from statemachines.engine import BUCKETS, Dispatch, Engine, Machine
 
 SWEEP_INTERVAL = 0.25
 """Seconds between two looks at the deadlines: how late one may fire. A sweep of 20,000 machines takes about 2 ms."""
@@ -58,6 +58,8 @@ class Loop:
         self.turns = 0
         self.thread = 0
         """The identity of the thread that runs it, once it does."""
+        self.lags = [0] * BUCKETS
+        """How late the sweeps were, as in a node's dwell: a loop that is busy, or stood in a handler, comes late."""
         self.crashed = crashed
         self._running = False
         self._revisits: list[Machine] = []
@@ -140,6 +142,8 @@ class Loop:
         if self._closing:
             self._reap()
         if self.now >= self._next_sweep:
+            if timeout is not None:
+                self.lags[int((self.now - self._next_sweep) * 1e6).bit_length()] += 1
             self.sweep()
 
     def sweep(self) -> None:

@@ -14,6 +14,7 @@ from server.http import Codec
 from server.http.responses import HeadWriter
 from server.logs import Logs
 from server.loop import Loop
+from server.xray.recorder import Recorder
 from statemachines import connection
 from statemachines.contract import Deadline
 from statemachines.engine import Edge, Engine, Machine
@@ -55,6 +56,10 @@ class Service:
         self.draining = False
         self.accepted = 0
         """Connections ever accepted; the number of the next one."""
+        self.statuses = [0] * 600
+        """Answers begun, by their status."""
+        self.recorder = Recorder()
+        """How connections ended."""
         self.on_connection_closed: Callable[[], None] = lambda: None
 
     def _pace(self, deadline: Deadline | None) -> tuple[float, int, float]:
