@@ -104,7 +104,6 @@ class Connection(Sender):
         except Refusal as refusal:
             self.refusal = refusal
             self.input = b""
-            self.requests += 1
             return T.HEAD_REFUSED
         if request is None:
             self.input = data
@@ -282,6 +281,7 @@ class Connection(Sender):
         exchange = self.exchange
         if exchange is None:
             self.exchange = exchange = Exchange(self, None)
+            self.requests += 1
         exchange.abandon()
         accept = exchange.request.get(b"accept") if exchange.request is not None else None
         exchange.begin(error_response(error, accept), close=True)
@@ -347,9 +347,16 @@ class Connection(Sender):
 
     def ended(self) -> None:
         """Say how it ended, if not well, and give everything back."""
-        if not self.node.final:
-            return  # the loop itself is being closed
-        edge = self.ending()
+        if self.node.final:
+            self._tell_end(self.ending())
+        elif self.exchange is not None:  # the loop itself is being closed
+            self.exchange.abandon()
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+        self.input = self.output = self.tail = b""
+
+    def _tell_end(self, edge: Edge) -> None:
         self.service.recorder.record(self, edge)
         if edge.row.way is Way.FAULT:
             fields = {"history": told(self.history)} if edge.row.ends is Cause.DEADLINE else {}
@@ -368,12 +375,10 @@ class Connection(Sender):
             )
         if self.exchange is not None:
             self._finish(f"{edge.row.ends} in {edge.source.state}" if edge.row.way is Way.FAULT else None)
-        if self.file is not None:
-            self.file.close()
-            self.file = None
-        self.input = self.output = self.tail = b""
 
     def close(self) -> None:
         """Give the descriptor back."""
-        self.transport.close()
-        self.service.on_connection_closed()
+        try:
+            self.transport.close()
+        finally:
+            self.service.on_connection_closed()

@@ -85,12 +85,12 @@ class Exchange:
         """Give the request to the application; OUTPUT_READY, BODY_WANTED, or None to wait for an operation."""
         try:
             answer = application(self.request)  # type: ignore[arg-type]
+            if isinstance(answer, Response):
+                return self.begin(answer)
+            if not hasattr(answer, "send"):
+                raise TypeError(f"the handler handed back {type(answer).__name__}, not a Response")
         except BaseException as error:  # noqa: BLE001 - not even SystemExit of a handler ends the process
             return self._failed(error)
-        if isinstance(answer, Response):
-            return self.begin(answer)
-        if not hasattr(answer, "send"):
-            return self._failed(TypeError(f"the handler handed back {type(answer).__name__}, not a Response"))
         self._steps = answer
         return self._step()
 
@@ -288,6 +288,8 @@ class Exchange:
     def _count(self, piece: bytes | File, *, last: bool) -> int:
         """Count `piece`, and hold the sum against the promised length. Raises ResponseError."""
         size = _size(piece)
+        if size < 0:
+            raise ResponseError(f"a piece has {size} bytes")
         self.produced += size
         length = self.head.length if self.head is not None and self.head.has_body else None
         if length is not None and (self.produced > length or (last and self.produced < length)):

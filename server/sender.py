@@ -26,7 +26,7 @@ JOIN_SIZE = 64 * 1024
 class Sender(Machine):
     """A machine that sends responses.
 
-    `number` is the connection's, `requests` how many heads were received, or refused. `bytes_out` counts the whole
+    `number` is the connection's, `requests` how many heads were received or refused. `bytes_out` counts the whole
     connection, `sent` this exchange's response; `progressed` is the loop's time when a byte last moved, either way.
     """
 

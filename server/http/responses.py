@@ -165,6 +165,8 @@ def _framing(response: Response, lines: Lines, method: str, minor: int) -> tuple
         return 0, False
     if isinstance(body, WHOLE):
         length = len(body) if isinstance(body, bytes) else body.count
+        if length < 0:
+            raise ResponseError(f"the body has {length} bytes")
         if method == "HEAD" and not length and promised is not None:
             return promised, False  # what GET would have sent (RFC 9110 section 9.3.2)
         if promised is not None and promised != length:

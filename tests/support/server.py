@@ -30,8 +30,8 @@ DISASTERS = ("machine_crashed", "server_failed")
 class ServerProcess:
     """`python -m server TARGET --port 0 ...`, and what it says and uses.
 
-    `options` go on the command line; an empty `target` is the built-in site. `descriptors` is the limit on open files that it is started with. With
-    `deaf=True` nobody reads its log but for the line that says where it listens.
+    `options` go on the command line; an empty `target` is the built-in site. `descriptors` is the limit on open files
+    that it is started with. With `deaf=True` nobody reads its log but for the line that says where it listens.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class ServerProcess:
         environment: dict[str, str] | None = None,
     ) -> None:
         limit = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors)] if descriptors else []
-        command = [sys.executable, "-m", "server", *([target] if target else []), "--port", "0", "--log-format", "json", *options]
+        what = [target] if target else []
+        command = [sys.executable, "-m", "server", *what, "--port", "0", "--log-format", "json", *options]
         self.process = subprocess.Popen(
             limit + command,
             cwd=ROOT,
