@@ -148,7 +148,8 @@ class Select:
 def _has_hung_up(descriptor: int) -> bool:
     """Whether a socket that select(2) calls readable is in fact gone. Takes no bytes; the error it takes has been told by that."""
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as twin:
+        # Family and type are named, so that making the twin looks at nothing and can not fail half-way.
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, os.dup(descriptor)) as twin:
             return twin.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
     except OSError:
         return False  # not a socket, or no descriptor left to look with
