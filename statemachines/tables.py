@@ -1,5 +1,7 @@
 """Every machine there is, by name, in the order in which they are best explained."""
 
-from statemachines import connection, listener, process, wakeup
+from statemachines import connection, listener, process, upstream, wakeup
 
-TABLES = {table.name: table for table in (connection.TABLE, listener.TABLE, process.TABLE, wakeup.TABLE)}
+TABLES = {
+    table.name: table for table in (connection.TABLE, upstream.TABLE, listener.TABLE, process.TABLE, wakeup.TABLE)
+}
