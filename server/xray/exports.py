@@ -20,9 +20,15 @@ from statemachines.engine import Edge
 FORMAT = "clerestory recording"
 
 
+def hidden(request: str) -> str:
+    """A request line with its query hidden: `GET /search?...`."""
+    line, mark, _ = request.partition("?")
+    return f"{line}?..." if mark else line
+
+
 def request_of(one: Recording, *, secrets: bool = False) -> str:
-    """The recording's request line; its query is `?...`."""
-    return one.request if secrets or "?" not in one.request else one.request.partition("?")[0] + "?..."
+    """The recording's request line; its query is hidden."""
+    return one.request if secrets else hidden(one.request)
 
 
 def stays(one: Recording) -> Iterator[tuple[float, float | None, Edge]]:

@@ -21,7 +21,8 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = range(6, 28, 2)
 """Powers of two of microseconds: 64 us to 67 s."""
 
-Sample = tuple[dict[str, object], float]
+Labels = dict[str, str]
+Sample = tuple[Labels, float]
 
 
 def metrics(watch: Watch, cut: Cut) -> str:
@@ -105,7 +106,7 @@ def _process(watch: Watch, cut: Cut) -> Iterator[Iterable[str]]:
     ]
     for name, kind, text, value in singles:
         yield _metric(name, kind, text, [({}, value)])
-    info: dict[str, object] = {"python": platform.python_version(), "poller": service.loop.poller.name}
+    info = {"python": platform.python_version(), "poller": service.loop.poller.name}
     yield _metric("info", "gauge", "What serves.", [(info | {"parser": service.codec.name}, 1)])
 
 
@@ -116,16 +117,16 @@ def _metric(name: str, kind: str, text: str, samples: Iterable[Sample]) -> Itera
     yield f"# HELP clerestory_{name} {text}"
     yield f"# TYPE clerestory_{name} {kind}"
     for labels, value in samples:
-        yield f"clerestory_{name}{_labels(labels)} {_number(value)}"
+        yield f"clerestory_{name}{_labels(labels)} {value}"
 
 
-def _histogram(name: str, text: str, samples: Iterable[tuple[dict[str, object], Dwell]]) -> Iterator[str]:
+def _histogram(name: str, text: str, samples: Iterable[tuple[Labels, Dwell]]) -> Iterator[str]:
     yield f"# HELP clerestory_{name} {text}"
     yield f"# TYPE clerestory_{name} histogram"
     for labels, stays in samples:
         seen = list(accumulate(stays))
         for bucket in BUCKETS:
-            yield f"clerestory_{name}_bucket{_labels(labels | {'le': 2**bucket / 1e6})} {seen[bucket]}"
+            yield f"clerestory_{name}_bucket{_labels(labels | {'le': str(2**bucket / 1e6)})} {seen[bucket]}"
         yield f"clerestory_{name}_bucket{_labels(labels | {'le': '+Inf'})} {seen[-1]}"
         yield f"clerestory_{name}_count{_labels(labels)} {seen[-1]}"
 
@@ -133,11 +134,7 @@ def _histogram(name: str, text: str, samples: Iterable[tuple[dict[str, object], 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
-def _labels(labels: dict[str, object]) -> str:
+def _labels(labels: Labels) -> str:
     if not labels:
         return ""
-    return "{" + ",".join(f'{name}="{str(value).translate(_ESCAPES)}"' for name, value in labels.items()) + "}"
-
-
-def _number(value: float) -> str:
-    return repr(float(value)) if isinstance(value, float) else str(value)
+    return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items()) + "}"

@@ -44,6 +44,9 @@ moved) or `rate` (too few). `request` hides its query (`?...`). `requests` are t
     {"at": 5061.0, "age": 62.4, "source": "AWAITING_REQUEST", "trigger": "HEAD_RECEIVED", "dest": "QUERYING_BACKEND",
      "way": "HAPPY", "row": 0, "stayed": 0.8}
 
+Of one that has ended: Ended and {"now": ..., "ended": {"cause": "deadline", "state": "READING_HEAD", "ago": 3.0}}.
+With `?format=text`, `mermaid`, `perfetto` or `recording`, of either: an export (server.xray.exports).
+
 `stayed` is how long it had been in `source`; null for the first that is remembered. `row` is the row's number in
 /machines.json. `truncated` says that older passages are forgotten.
 
@@ -68,6 +71,12 @@ moved) or `rate` (too few). `request` hides its query (`?...`). `requests` are t
     POST /connections/{id}/close           {"closed": ["17"], "failed": []}
     POST /close?state=&older=&peer=&path=  {"dry_run": true, "would_close": 3, "rows": [Row, ...]}
     POST /close?...&confirm=1              {"dry_run": false, "closed": ["17", ...], "failed": ["18"]}
+
+Both take the token: as `X-Clerestory-Token`, or as a form's `token`. At least one of the four says which to close; a
+dry run lists the first 100. `failed` had ended before, or the loop is blocked and closes them when it goes on.
+
+    GET /healthz   200 `ok`           GET /readyz   200 `ready`, 503 while draining or blocked: text, for probes
+    GET /metrics   server.xray.metrics
 """
 
 from collections.abc import Iterable, Mapping
@@ -75,6 +84,8 @@ from dataclasses import asdict
 from typing import Any
 
 from server.xray.cut import Blocked, Cut
+from server.xray.exports import headline, hidden
+from server.xray.recorder import Recording
 from server.xray.snapshot import Row, identity_of, row
 from statemachines.contract import Deadline, Table, Unbounded
 from statemachines.engine import Edge, Engine
@@ -148,6 +159,33 @@ def path_json(engine: Engine, history: Iterable[tuple[float, Edge]], now: float)
         )
         before = at
     return found
+
+
+def ended_json(one: Recording, now: float) -> JSON:
+    """Ended."""
+    edge, ended_at = one.edge, one.ended_at
+    assert edge is not None
+    assert ended_at is not None
+    return {
+        "id": one.id,
+        "kind": one.engine.table.name,
+        "peer": one.peer,
+        "accepted_at": one.born,
+        "ended_at": ended_at,
+        "age": now - ended_at,
+        "lasted": ended_at - one.born,
+        "cause": edge.row.ends,
+        "state": edge.source.state,
+        "trigger": edge.trigger,
+        "way": edge.row.way.name,
+        "request": hidden(one.request),
+        "requests": one.requests,
+        "bytes_in": one.bytes_in,
+        "bytes_out": one.bytes_out,
+        "truncated": not one.whole,
+        "why": headline(one),
+        "path": path_json(one.engine, one.path, now),
+    }
 
 
 def table_json(table: Table, limits: Mapping[str, float]) -> JSON:

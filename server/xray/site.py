@@ -4,70 +4,157 @@ import json
 from typing import Any
 
 from handlers.errors import HTTPError
-from handlers.messages import Application, Request, Response, html_response
+from handlers.messages import Request, Response, text_response
 from handlers.router import Router
-from server.xray.filters import named, parse
+from server.logs import Logs
+from server.xray import pages
+from server.xray.events import Events
+from server.xray.exports import EXPORTS
+from server.xray.filters import USUAL, named, parse
 from server.xray.guard import Guard
-from server.xray.shape import JSON
+from server.xray.metrics import CONTENT_TYPE, metrics
+from server.xray.orders import Close, closable
+from server.xray.shape import JSON, ended_json, row_json
+from server.xray.snapshot import identity_of, row, span
 from server.xray.watch import Watch
+
+UNREADY = 1.0
+"""Seconds of a blocked loop from which on a probe is told that we are not ready."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TYPE = ((b"content-type", b"application/json"),)
-
-PLAIN = """<!doctype html><meta charset="utf-8"><title>x-ray</title><h1>x-ray</h1><ul>
-<li><a href="snapshot.json">snapshot.json</a><li><a href="connections.json">connections.json</a>
-<li><a href="machines.json">machines.json</a><li><a href="ended.json">ended.json</a><li><a href="metrics">metrics</a>
-<li><a href="healthz">healthz</a><li><a href="readyz">readyz</a></ul>"""
 
 
 def document(value: JSON) -> Response:
     """`value` as JSON. Rows are encoded one by one: the encoder holds the interpreter lock from its first byte to its
     last, and the loop that serves wants it too."""
     rows = value.get("rows")
-    if not rows or len(rows) < 64:
+    if not rows:
         return Response(_encode(value).encode(), 200, _TYPE)
     head = _encode({name: member for name, member in value.items() if name != "rows"})
     body = ",".join([_encode(row) for row in rows])
     return Response(f'{head[:-1]},"rows":[{body}]}}'.encode(), 200, _TYPE)
 
 
-def site(watch: Watch, token: str, *, local: bool = True, unix: bool = False) -> Application:
-    """The endpoints behind their guard."""
-    router = Router()
-    guard = Guard(router, token, local, unix)
+class Site:
+    """The endpoints; `guard` is the application. Built from `watch`, with `events` and `logs` for what is changed."""
 
-    def secrets(request: Request, asked: str | None) -> bool:
-        if asked == "1" and not guard.has_token(request):
-            raise HTTPError(403, "secrets=1 shows queries and credentials: it takes the token, as X-Clerestory-Token.")
-        return asked == "1"
+    def __init__(
+        self, watch: Watch, events: Events, logs: Logs, token: str, *, local: bool = True, unix: bool = False
+    ) -> None:
+        self.watch = watch
+        self.events = events
+        self.logs = logs
+        self.files = pages.load()
+        router = Router()
+        self.guard = Guard(router, token, local, unix)
+        router.get("/")(lambda request: self.page(request, "index.html"))
+        router.get("/page/{name}")(self.page)
+        router.get("/machines.json")(lambda _: document(watch.tables()))
+        router.get("/ended.json")(lambda _: document(watch.ended()))
+        router.get("/events")(lambda _: events.answer())
+        router.get("/healthz")(lambda _: text_response("ok\n"))
+        router.get("/readyz")(self.readiness)
+        router.get("/metrics")(self.metrics)
+        router.get("/snapshot.json")(self.snapshot)
+        router.get("/connections.json")(self.connections)
+        router.get("/connections/{id}")(self.connection)
+        router.post("/connections/{id}/close")(self.close)
+        router.post("/close")(self.close_many)
 
-    @router.get("/")
-    def page(request: Request) -> Response:  # noqa: ARG001
-        return html_response(PLAIN)
+    # --- looking
 
-    @router.get("/machines.json")
-    def machines(request: Request) -> Response:  # noqa: ARG001
-        return document(watch.tables())
+    def page(self, _: Request, name: str) -> Response:
+        """The page and its files."""
+        found = pages.answer(self.files, name, self.guard)
+        if found is None:
+            raise HTTPError(404, f"The page has no file {name}.")
+        return found
 
-    @router.get("/snapshot.json")
-    async def snapshot(request: Request) -> Response:  # noqa: ARG001
-        return document(watch.summary(await watch.look()))
+    async def readiness(self, _: Request) -> Response:
+        """For probes: not ready while it drains, which is the first thing a drain does, nor while it is blocked."""
+        if self.watch.service.draining:
+            raise HTTPError(503, "draining")
+        blocked = (await self.watch.look()).blocked
+        if blocked is not None and blocked.seconds > UNREADY:
+            raise HTTPError(503, f"blocked for {span(blocked.seconds)}")
+        return text_response("ready\n")
 
-    @router.get("/connections.json")
-    async def connections(request: Request) -> Response:
+    async def metrics(self, _: Request) -> Response:
+        """For Prometheus."""
+        page = metrics(self.watch, await self.watch.look())
+        return Response(page.encode(), 200, ((b"content-type", CONTENT_TYPE),))
+
+    async def snapshot(self, _: Request) -> Response:
+        """The whole process at a glance."""
+        return document(self.watch.summary(await self.watch.look()))
+
+    async def connections(self, request: Request) -> Response:
+        """The machines that are asked for, a row each."""
         wanted, rest = parse(request.query, ("group", "secrets"))
-        group, shown = rest.get("group", ""), secrets(request, rest.get("secrets"))
+        group, secrets = rest.get("group", ""), self._secrets(request, rest)
         if group not in ("", "state", "peer"):
             raise HTTPError(400, f"group={group}: rows are grouped by state or by peer.")
-        return document(watch.rows(await watch.look(), wanted, group=group, secrets=shown))
+        return document(self.watch.rows(await self.watch.look(), wanted, group=group, secrets=secrets))
 
-    @router.get("/connections/{id}")
-    async def connection(request: Request, id: str) -> Response:  # noqa: A002
+    async def connection(self, request: Request, id: str) -> Response:  # noqa: A002
+        """One machine, open or ended; or an export of it."""
         _, rest = parse(request.query, ("format", "secrets"))
-        cut = await watch.look()
-        seen: Any = named(cut, id)
-        if seen is None:
-            raise HTTPError(404, f"There is no connection {id}; /connections.json lists those there are.")
-        return document(watch.one(cut, seen, secrets=secrets(request, rest.get("secrets"))))
+        secrets, form = self._secrets(request, rest), rest.get("format", "json")
+        cut = await self.watch.look()
+        seen = named(cut, id)
+        if seen is not None and form == "json":
+            return document(self.watch.one(cut, seen, secrets=secrets))
+        recording = self.watch.recording(cut, id)
+        if recording is None:
+            raise HTTPError(404, f"{id} is not there: /connections.json lists the open ones, /ended.json the others.")
+        if form == "json":
+            ended = ended_json(recording, cut.now)
+            end = {"cause": ended["cause"], "state": ended["state"], "ago": ended["age"]}
+            return document(ended | {"now": cut.now, "ended": end})
+        if form not in EXPORTS:
+            raise HTTPError(400, f"format={form}: there are json, {', '.join(EXPORTS)}.")
+        export, media_type = EXPORTS[form]
+        return Response(export(recording, secrets=secrets).encode(), 200, ((b"content-type", media_type),))
 
-    return guard
+    def _secrets(self, request: Request, rest: dict[str, str]) -> bool:
+        asked = rest.get("secrets") == "1"
+        if asked and not self.guard.has_token(request):
+            raise HTTPError(403, "secrets=1 shows queries and credentials: send the token as X-Clerestory-Token.")
+        return asked
+
+    # --- changing
+
+    async def close(self, request: Request, id: str) -> Response:  # noqa: A002
+        """Close one."""
+        await self.guard.demand(request)
+        seen = named(await self.watch.look(), id)
+        if seen is None or not closable(seen[0]):
+            raise HTTPError(404, f"{id} is not there, or is no connection: /connections.json lists those there are.")
+        return await self._order(request, [seen])
+
+    async def close_many(self, request: Request) -> Response:
+        """Close those that are asked for; without confirm=1 say which they are."""
+        await self.guard.demand(request)
+        wanted, rest = parse(request.query, ("confirm",))
+        if not wanted.narrow:
+            raise HTTPError(400, "Say which to close, by at least one of state=, older=, peer= and path=.")
+        cut = await self.watch.look()
+        found = [seen for seen in wanted.select(cut) if closable(seen[0])]
+        if rest.get("confirm") != "1":
+            rows: list[Any] = [row_json(row(seen, cut.now)) for seen in found[:USUAL]]
+            return document({"dry_run": True, "would_close": len(found), "rows": rows})
+        return await self._order(request, found)
+
+    async def _order(self, request: Request, found: list[Any]) -> Response:
+        closed = await Close(self.watch.service.loop, self.watch.ours, found)
+        failed = [one for one in (identity_of(seen) for seen in found) if one not in set(closed)]
+        self.logs.warning(
+            "closed_by_operator",
+            request=f"{request.method} {request.target}",
+            peer=request.peer,
+            closed=len(closed),
+            connections=closed[:USUAL],
+            failed=len(failed),
+        )
+        return document({"dry_run": False, "closed": closed, "failed": failed})

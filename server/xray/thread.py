@@ -12,21 +12,26 @@ import socket
 import threading
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from server.config import Limits
 from server.connection import Connection
 from server.http import codec_for
-from server.listener import Listener, listen
+from server.listener import Listener
 from server.logs import Logs
 from server.loop import Loop
+from server.options import Options
 from server.poller import open_poller
 from server.service import Service
-from server.xray.site import site
+from server.xray import runtime
+from server.xray.address import USUAL, bind, bind_usual, is_local, parse, url_of
+from server.xray.beats import Beats
+from server.xray.events import Events
+from server.xray.site import Site
 from server.xray.watch import Watch
 from statemachines.contract import Name
 from statemachines.engine import Machine
-
-DEFAULT = "127.0.0.1:8001"
+from statemachines.listener import Trigger as T
 
 LIMITS = Limits(max_connections=32, max_body=16 * 1024, keep_alive_timeout=60.0, max_requests=100_000)
 """Few people look at a time; a page asks once a second, and for hours."""
@@ -38,31 +43,62 @@ PATIENCE = 2.0
 """Seconds that the end of the process waits for the x-ray to end."""
 
 
-class AddressError(Exception):
-    """The x-ray's address can not be used; the message says why and what to do."""
+def open_xray(options: Options, main: Service, logs: Logs) -> "XRay | None":
+    """The x-ray that `options` ask for, listening and not yet started; None where none is wanted. Raises AddressError."""
+    if not options.xray:
+        return None
+    usual = True
+    if options.xray == "auto":
+        listening, usual = bind_usual()
+    else:
+        listening = bind(parse(options.xray))
+    xray = XRay(main, listening, logs, options.description, options.xray_token)
+    if not usual:
+        xray.notes["note"] = f"{USUAL} is taken, so this is a free port; --xray chooses one"
+    return xray
 
 
 class XRay:
-    """The x-ray of `main`: `start` binds and begins, `close` ends it."""
+    """The x-ray of `main`, on a socket that listens: `start` begins, `close` ends it.
 
-    def __init__(self, main: Service, logs: Logs, description: str = "") -> None:
+    `token` is what changes take, and beyond loopback every request; one is made up where none is given.
+    """
+
+    def __init__(
+        self, main: Service, listening: socket.socket, logs: Logs, description: str = "", token: str = ""
+    ) -> None:
         quiet = copy.copy(logs)
         quiet.access = quiet.debug_enabled = False
-        self.loop = Loop(open_poller("auto"), self._crashed, limits=asdict(LIMITS))
         self.logs = logs
-        self.token = secrets.token_urlsafe(24)
-        self.watch = Watch(main, self.loop, description)
-        self._service = Service(_not_yet, self.loop, LIMITS, quiet, codec_for("auto"), Connection)
+        self.token = token or secrets.token_urlsafe(24)
+        self.url = url_of(listening)
+        self.loop = loop = Loop(open_poller("auto"), self._crashed, limits=asdict(LIMITS))
+        self.watch = Watch(main, loop, description)
+        self.beats = Beats(main.loop, loop, logs)
+        local, unix = is_local(listening), listening.family == socket.AF_UNIX
+        site = Site(self.watch, Events(self.watch, self.beats), logs, self.token, local=local, unix=unix)
+        service = Service(site.guard, loop, LIMITS, quiet, codec_for("auto"), Connection)
+        self._listener = ReservingListener(service, listening)
+        service.on_connection_closed = self._listener.connection_ended
+        loop.add(self._listener)
+        self._path = listening.getsockname() if unix else ""
+        self._file: Path | None = None
+        self.notes: dict[str, str] = {}
+        """What the start-up line says besides the address."""
+        self._remote = not local
         self._thread = threading.Thread(target=self._run, name="x-ray", daemon=True)
-        self.url = ""
 
-    def start(self, host: str, port: int) -> None:
-        """Listen there and answer. Raises OSError."""
-        listener = ReservingListener(self._service, listen(host, port))
-        self._service.application = site(self.watch, self.token)
-        self._service.on_connection_closed = listener.refill
-        self.loop.add(listener)
-        self.url = f"http://{listener.address}/"
+    def start(self) -> None:
+        """Write the runtime file, and answer from now on."""
+        running = runtime.Running(os.getpid(), self.url, self.token, self.watch.description)
+        try:
+            self._file = runtime.write(running)
+        except runtime.RuntimeFileError as error:
+            self.logs.warning("xray_not_found_by_itself", reason=str(error), hint="give ps and top --xray ADDRESS")
+        if self._remote:
+            self.notes["token"] = f"required; it is in {self._file}" if self._file is not None else "required"
+        self.logs.info("xray", url=self.url, **self.notes)
+        self.beats.begin()
         self._thread.start()
 
     def close(self) -> None:
@@ -72,6 +108,11 @@ class XRay:
             self._thread.join(PATIENCE)
         if not self._thread.is_alive():
             self.loop.close()
+        if self._file is not None:
+            runtime.remove(self._file)
+        if self._path:
+            with suppress(OSError):
+                os.unlink(self._path)
 
     def _run(self) -> None:
         try:
@@ -83,10 +124,6 @@ class XRay:
         self.logs.error("xray_crashed", exc_info=error, machine=repr(machine))
 
 
-def _not_yet(_: object) -> None:
-    raise AssertionError("the x-ray has not been started")
-
-
 class ReservingListener(Listener):
     """A listener that has descriptors put by: when there are none it gives up one of these and accepts all the same."""
 
@@ -95,17 +132,22 @@ class ReservingListener(Listener):
     def __init__(self, service: Service, listening: socket.socket) -> None:
         super().__init__(service, listening)
         self._kept: list[int] = []
-        self.refill()
+        self._refill()
 
-    def refill(self) -> None:
-        """Put descriptors by, as many as are missing and can be had."""
+    def connection_ended(self) -> None:
+        """A descriptor was given back: put it by, or go on accepting."""
+        self._refill()
+        if self.accepts(T.CONNECTION_ENDED):
+            self._service.loop.fire(self, T.CONNECTION_ENDED)
+
+    def _refill(self) -> None:
         with suppress(OSError):
             while len(self._kept) < RESERVE:
                 self._kept.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def accept(self, ready: int) -> Name | None:
         """As Listener.accept."""
-        while (fact := super().accept(ready)) == "DESCRIPTORS_EXHAUSTED" and self._kept:
+        while (fact := super().accept(ready)) is T.DESCRIPTORS_EXHAUSTED and self._kept:
             os.close(self._kept.pop())
         return fact
 

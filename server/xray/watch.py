@@ -12,8 +12,9 @@ from server.service import Service
 from server.xray.banners import Bounds, banners
 from server.xray.cut import Cut, Look
 from server.xray.figures import Figures, quantile
-from server.xray.filters import USUAL, Filter
-from server.xray.shape import JSON, blocked_json, path_json, row_json, table_json
+from server.xray.filters import USUAL, Filter, named
+from server.xray.recorder import Recording, recording_of
+from server.xray.shape import JSON, blocked_json, ended_json, path_json, row_json, table_json
 from server.xray.snapshot import counts, row
 from statemachines.contract import Facts
 from statemachines.tables import TABLES
@@ -88,8 +89,28 @@ class Watch:
         return document
 
     def totals(self, cut: Cut) -> JSON:
-        """What the whole process has done so far."""
-        return {"accepted": self.service.accepted, "machines": len(cut.seen)}
+        """What the whole process has done so far: the sums over those that are open and those that have ended."""
+        service, recorder = self.service, self.service.recorder
+        bytes_in, bytes_out, served = recorder.bytes_in, recorder.bytes_out, recorder.served
+        for machine, _, _, glance in cut.seen:
+            if machine.engine is service.engine:
+                bytes_in, bytes_out, served = bytes_in + glance[3], bytes_out + glance[4], served + glance[5]
+        return {
+            "accepted": service.accepted,
+            "requests": served,
+            "bytes_in": bytes_in,
+            "bytes_out": bytes_out,
+            "statuses": {str(status): count for status, count in enumerate(service.statuses) if count},
+            "ends": self._ends(),
+        }
+
+    def _ends(self) -> list[JSON]:
+        """By cause and state; several edges may share both."""
+        found: dict[tuple[str, str], int] = {}
+        for edge, count in dict(self.service.recorder.ends).items():
+            key = str(edge.row.ends), str(edge.source.state)
+            found[key] = found.get(key, 0) + count
+        return [{"cause": cause, "state": state, "count": count} for (cause, state), count in sorted(found.items())]
 
     def _machines(self, cut: Cut) -> JSON:
         standing = counts(cut)
@@ -141,6 +162,23 @@ class Watch:
             },
             "fields": fields_of(facts.request, secrets=secrets),
             "path": path_json(machine.engine, history, cut.now),
+        }
+
+    def recording(self, cut: Cut, id: str) -> Recording | None:  # noqa: A002
+        """The recording of a machine, whether it is open or has ended."""
+        seen = named(cut, id)
+        if seen is None:
+            return self.service.recorder.find(id)
+        machine, _, _, glance = seen
+        return recording_of(machine, Facts(*glance), list(machine.history))
+
+    def ended(self) -> JSON:
+        """/ended.json."""
+        now, recorder = self.ours.clock(), self.service.recorder
+        return {
+            "now": now,
+            "abnormal": [ended_json(one, now) for one in reversed(list(recorder.abnormal))],
+            "normal": [ended_json(one, now) for one in reversed(list(recorder.normal))],
         }
 
     def tables(self) -> JSON:

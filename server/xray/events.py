@@ -1,0 +1,67 @@
+"""`GET /events`: what has changed, once a second, as server-sent events.
+
+One look serves all who listen: the first of them whose beat comes takes it, the others are given the same. Each event
+is as long as the tables are, whatever the number of connections. An event that the listener has not taken when the next
+one is due is not queued: the connection's own bounds hold it back, and it hears the one after.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from handlers.errors import HTTPError
+from handlers.messages import Response
+from server.xray.beats import LISTENERS, Beat, Beats
+from server.xray.figures import rates
+from server.xray.watch import Watch
+
+_TYPE = ((b"content-type", b"text/event-stream; charset=utf-8"),)
+
+
+class Events:
+    """Those who listen to `watch`, once a beat."""
+
+    def __init__(self, watch: Watch, beats: Beats) -> None:
+        self._watch = watch
+        self._beats = beats
+        self._event = b""
+        self._made = -1
+        self._before: tuple[float, dict[str, list[int]]] | None = None
+
+    def answer(self) -> Response:
+        """A response that goes on for ever. Raises HTTPError 503 when too many listen."""
+        if self._beats.listeners >= LISTENERS:
+            retry = ((b"retry-after", b"5"),)
+            raise HTTPError(503, f"{LISTENERS} listen already: close another page, or ask for /snapshot.json.", retry)
+        return Response(self._stream(), 200, _TYPE)
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        self._beats.listeners += 1
+        try:
+            yield b"retry: 2000\n\n" + await self._current()
+            while True:
+                await Beat(self._beats)
+                yield await self._current()
+        finally:
+            self._beats.listeners -= 1
+
+    async def _current(self) -> bytes:
+        """The event of this beat."""
+        if self._made != self._beats.number or not self._event:
+            made, self._made = self._beats.number, self._beats.number
+            try:
+                self._event = await self._make(made)
+            except BaseException:
+                self._made = -1
+                raise
+        return self._event
+
+    async def _make(self, number: int) -> bytes:
+        cut = await self._watch.look()
+        document: dict[str, Any] = self._watch.summary(cut, rows=False)
+        edges = document["edges"]
+        before, self._before = self._before, (cut.now, edges)
+        seconds = cut.now - before[0] if before is not None else 0.0
+        document["rates"] = rates(before[1], edges, seconds) if before is not None and seconds > 0.1 else {}
+        data = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        return f"event: beat\nid: {number}\ndata: {data}\n\n".encode()
