@@ -14,6 +14,7 @@ from typing import Any, NoReturn, get_args
 from server.config import OPTIONS, Limits
 from server.logs import LEVELS, Format
 from server.options import ParserName, PollerName
+from server.xray.address import USUAL, AddressError, parse
 from statemachines.engine import Dispatch
 
 DESCRIPTION = """\
@@ -79,6 +80,14 @@ def host(text: str) -> str:
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
+def xray(text: str) -> str:
+    """An address of the x-ray, or `auto`."""
+    try:
+        return text if text == "auto" else str(parse(text))
+    except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def seconds(text: str, *, zero: bool = False) -> float:
     """A number of seconds, more than 0 (or from 0)."""
     if not _SECONDS.fullmatch(text) or (float(text) == 0 and not zero):
@@ -113,12 +122,13 @@ def make_parser(prog: str, version: str) -> Parser:
         description=DESCRIPTION,
         epilog=EXAMPLES.format(prog=prog),
         formatter_class=Formatter,
-        usage="%(prog)s [TARGET] [options]\n       %(prog)s check",
+        usage="%(prog)s [TARGET] [options]\n       %(prog)s check | replay FILE",
         allow_abbrev=False,
         add_help=False,
     )
     _add_target(parser)
     _add_socket(parser)
+    _add_xray(parser)
     _add_logs(parser)
     _add_limits(parser)
     about = parser.add_argument_group("about")
@@ -173,6 +183,20 @@ def _add_socket(parser: argparse.ArgumentParser) -> None:
         list(map(str, Dispatch)),
         "who walks the tables: compiled (our edges), transitions (the library)",
     )
+
+
+def _add_xray(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the x-ray: every connection, live")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--xray",
+        metavar="ADDRESS",
+        type=xray,
+        default="auto",
+        help=f"where it is served: HOST:PORT or unix:PATH; beyond this machine it takes a token, "
+        f"$CLERESTORY_XRAY_TOKEN or one that is made up (default: {USUAL}, or a free port where that is taken)",
+    )
+    either.add_argument("--no-xray", dest="xray", action="store_const", const="", help="none")
 
 
 def _add_logs(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,8 @@ from server.logs import Logs, configure
 from server.options import Options
 from server.poller import PollerError
 from server.targets import Target, TargetError, resolve
+from server.xray import replay as replaying
+from server.xray.address import AddressError
 from statemachines.checks import report
 from statemachines.engine import Dispatch
 from statemachines.tables import TABLES
@@ -31,11 +33,14 @@ FLUSH = 2.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; hand back the exit status."""
     try:
-        arguments = make_parser(program_name(), version()).parse_args(argv)
+        words = sys.argv[1:] if argv is None else list(argv)
+        if words[:1] == ["replay"]:
+            return replay(words[1:])
+        arguments = make_parser(program_name(), version()).parse_args(words)
         return check() if arguments.target == "check" else run(arguments)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
-    except (UsageError, TargetError, PollerError) as error:
+    except (UsageError, TargetError, PollerError, AddressError) as error:
         say(str(error))
         return 2
     except KeyboardInterrupt:  # before there is a server that takes the signal
@@ -73,6 +78,13 @@ def check() -> int:
     return 0 if sound else 1
 
 
+def replay(words: Sequence[str]) -> int:
+    """Hold a recording against its machine's table."""
+    status, text = replaying.run(words)
+    print(text, file=sys.stderr if status else sys.stdout)
+    return status
+
+
 def run(arguments: Namespace) -> int:
     """Serve until a signal ends it. Raises UsageError when there is nowhere to listen, TargetError, PollerError."""
     if arguments.parser == "httptools" and importlib.util.find_spec("httptools") is None:
@@ -100,6 +112,8 @@ def options_of(arguments: Namespace, description: str) -> Options:
         access_log=arguments.access_log,
         limits=limits_of(arguments),
         description=description,
+        xray=arguments.xray,
+        xray_token=os.environ.get("CLERESTORY_XRAY_TOKEN", ""),
     )
 
 
@@ -110,7 +124,7 @@ def _serve(target: Target, options: Options, logs: Logs) -> int:
         return serve(target.application, options, logs)
     except (OSError, UnicodeError) as error:  # UnicodeError: a host that is no name at all
         raise UsageError(explain(error, options.host, options.port)) from error
-    except PollerError:
+    except (PollerError, AddressError):
         raise
     except Exception as error:  # noqa: BLE001 - the last line of the log says why it ended
         logs.event("critical", "server_failed", exc_info=error)

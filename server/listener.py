@@ -73,7 +73,7 @@ class Listener(Machine):
     def __init__(self, service: Service, listening: socket.socket) -> None:
         loop = service.loop
         super().__init__(
-            Engine(listener.TABLE, Listener, loop.clock, loop.limits, dispatch=loop.dispatch), listening.fileno()
+            Engine(listener.TABLE, type(self), loop.clock, loop.limits, dispatch=loop.dispatch), listening.fileno()
         )
         self._service = service
         self._socket = listening

@@ -18,7 +18,8 @@ class Options:
     """Where and how to serve. `port` 0 takes a free one; `auto` takes the best that this system has.
 
     `access_log` is what was asked for; `Logs.access` is what holds. `description` is what is served, for the start-up
-    line: `the built-in mail site, 1,000 samples in memory`.
+    line: `the built-in mail site, 1,000 samples in memory`. `xray` is where the x-ray is served: HOST:PORT, unix:PATH,
+    `auto` for the usual address or a free port, empty for none; `xray_token` is its token, made up where it is empty.
     """
 
     host: str = "127.0.0.1"
@@ -29,3 +30,5 @@ class Options:
     access_log: bool = True
     limits: Limits = field(default_factory=Limits)
     description: str = ""
+    xray: str = ""
+    xray_token: str = ""

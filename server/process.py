@@ -20,6 +20,11 @@ from server.loop import Loop
 from server.options import Options
 from server.poller import open_poller
 from server.service import Service
+from server.xray.cut import take
+from server.xray.dump import dump
+from server.xray.recorder import told
+from server.xray.thread import XRay, open_xray
+from server.xray.watch import bounds_of
 from statemachines import process
 from statemachines.connection import Trigger as ConnectionTrigger
 from statemachines.contract import Name
@@ -29,6 +34,8 @@ from statemachines.process import State as S
 from statemachines.process import Trigger as T
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
+DUMPING = signal.SIGUSR1
+"""Tells the log what every connection waits for."""
 
 
 class Process(Machine):
@@ -66,7 +73,10 @@ class Process(Machine):
 
     def read_signals(self, ready: int) -> Name | None:  # noqa: ARG002
         """Take the signals that have come. Each is a byte; several may have come at once."""
-        numbers = [number for number in self._signals.recv(16) if number in ENDING]
+        received = self._signals.recv(16)
+        if DUMPING in received:
+            self._dump()
+        numbers = [number for number in received if number in ENDING]
         if not numbers:
             return None
         if len(numbers) > 1:
@@ -76,6 +86,10 @@ class Process(Machine):
     def _signal_again(self) -> None:
         if self.accepts(T.SIGNAL_RECEIVED):
             self._service.loop.fire(self, T.SIGNAL_RECEIVED)
+
+    def _dump(self) -> None:
+        service = self._service
+        self._service.logs.info("xray_dump", **dump(take(service.loop), service.recorder, bounds_of(service)))
 
     def announce(self) -> None:
         """Say where we listen, now that it is true."""
@@ -126,11 +140,11 @@ class Process(Machine):
 
 @contextmanager
 def _signals_by_socket() -> Iterator[socket.socket]:
-    """The reading end of a socket pair to which the numbers of ENDING signals are written while the block runs."""
+    """The reading end of a socket pair to which the numbers of our signals are written while the block runs."""
     reading, writing = socket.socketpair()
     reading.setblocking(False)
     writing.setblocking(False)
-    before = {number: signal.signal(number, lambda *_: None) for number in ENDING}
+    before = {number: signal.signal(number, lambda *_: None) for number in (*ENDING, DUMPING)}
     fd_before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     try:
         yield reading
@@ -143,23 +157,27 @@ def _signals_by_socket() -> Iterator[socket.socket]:
 
 
 def serve(application: Application, options: Options, logs: Logs) -> int:
-    """Serve until a signal ends it; the exit status, 0. Raises OSError when the address can not be bound."""
+    """Serve until a signal ends it; the exit status, 0. Raises OSError, AddressError of the x-ray."""
 
     def crashed(machine: Machine, error: BaseException) -> None:
-        logs.error(
-            "machine_crashed", exc_info=error, machine=repr(machine), history=[repr(e) for _, e in machine.history]
-        )
+        logs.error("machine_crashed", exc_info=error, machine=repr(machine), history=told(machine.history))
 
     loop = Loop(open_poller(options.poller), crashed, limits=asdict(options.limits), dispatch=options.dispatch)
+    xray: XRay | None = None
     with _signals_by_socket() as signals:
         try:
             service = Service(application, loop, options.limits, logs, codec_for(options.parser), Connection)
             this = Process(service, signals, options.description)
             loop.add(this)
             this.bind(options.host, options.port)
+            xray = open_xray(options, service, logs)
+            if xray is not None:
+                xray.start()
             loop.fire(this, T.LISTENING)
             loop.run()
             logs.info("stopped", connections_served=service.accepted)
         finally:
+            if xray is not None:
+                xray.close()
             loop.close()
     return 0
