@@ -32,7 +32,7 @@ from statemachines.engine import Dispatch, Engine, Machine
 WALL = 1_795_435_200.0
 DATE = b"date: Mon, 23 Nov 2026 12:00:00 GMT\r\n"
 EVERY_POLLER = tuple(POLLERS)
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds until a blocking read of a test is given up; nothing that works waits this long."""
 
 TURNS = 20_000
