@@ -15,7 +15,6 @@ The only module that imports `select`. What the loop has to know of epoll, and w
 - *An epoll descriptor can itself be polled*: `fileno()` lets another loop nest this one.
 """
 
-import os
 import select
 import socket
 from collections.abc import Callable
@@ -146,13 +145,15 @@ class Select:
 
 
 def _has_hung_up(descriptor: int) -> bool:
-    """Whether a socket that select(2) calls readable is in fact gone. Takes no bytes; the error it takes has been told by that."""
+    """Whether a socket that select(2) calls readable is in fact gone. Takes no bytes, and the error only to tell it."""
     try:
-        # Family and type are named, so that making the twin looks at nothing and can not fail half-way.
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, os.dup(descriptor)) as twin:
-            return twin.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+        lent = socket.socket(fileno=descriptor)
     except OSError:
-        return False  # not a socket, or no descriptor left to look with
+        return False  # not a socket
+    try:
+        return lent.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+    finally:
+        lent.detach()
 
 
 _ALL: tuple[tuple[str, Callable[[], Poller]], ...] = (("epoll", Epoll), ("poll", Poll), ("select", Select))
