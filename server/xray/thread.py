@@ -44,7 +44,10 @@ PATIENCE = 2.0
 
 
 def open_xray(options: Options, main: Service, logs: Logs) -> "XRay | None":
-    """The x-ray that `options` ask for, listening and not yet started; None where none is wanted. Raises AddressError."""
+    """The x-ray that `options` ask for, listening and not yet started; None where none is wanted.
+
+    Raises AddressError.
+    """
     if not options.xray:
         return None
     usual = True

@@ -42,8 +42,7 @@ class Watch:
 
     def bounds(self) -> Bounds:
         """How many connections and descriptors the process may have."""
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return Bounds(self.service.max_connections, soft, open_descriptors(soft))
+        return bounds_of(self.service)
 
     # --- documents
 
@@ -184,6 +183,12 @@ class Watch:
     def tables(self) -> JSON:
         """/machines.json."""
         return {"machines": [table_json(table, self.service.loop.limits) for table in TABLES.values()]}
+
+
+def bounds_of(service: Service) -> Bounds:
+    """How many connections and descriptors the process of `service` may have, and has."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Bounds(service.max_connections, soft, open_descriptors(soft))
 
 
 def open_descriptors(limit: int) -> int | None:
