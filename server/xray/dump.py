@@ -30,7 +30,8 @@ def dump(cut: Cut, recorder: Recorder, bounds: Bounds) -> dict[str, Any]:
     return {
         "banners": [banner.text for banner in banners(cut, bounds)],
         "states": {
-            kind: {state: count for state, count in states.items() if count} for kind, states in counts(cut).items()
+            kind: {str(state): count for state, count in states.items() if count}
+            for kind, states in counts(cut).items()
         },
         "connections": [f"{one.id}: {one.why}" for one in (row(seen, cut.now) for seen in held[:SLOWEST])],
         "histories": {row(seen, cut.now).id: told(seen[0].history) for seen in held[:HISTORIES]},

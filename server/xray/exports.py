@@ -53,7 +53,9 @@ def headline(one: Recording, *, secrets: bool = False) -> str:
 def as_text(one: Recording, *, secrets: bool = False) -> str:
     """One line a passage: when, how long it had stayed, and where it went."""
     lines = [headline(one, secrets=secrets)]
-    lines.append(f"{one.requests} requests, {one.bytes_in} bytes in, {one.bytes_out} bytes out")
+    lines.append(
+        f"{one.requests} request{'s' * (one.requests != 1)}, {one.bytes_in} bytes in, {one.bytes_out} bytes out"
+    )
     if not one.whole:
         lines.append(f"only the last {len(one.path)} passages are known")
     for at, stayed, edge in stays(one):

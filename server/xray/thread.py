@@ -72,6 +72,7 @@ class XRay:
     ) -> None:
         quiet = copy.copy(logs)
         quiet.access = quiet.debug_enabled = False
+        quiet.warning = logs.debug  # a page that was closed ends its connection like any client: no event of the server
         self.logs = logs
         self.token = token or secrets.token_urlsafe(24)
         self.url = url_of(listening)
