@@ -42,7 +42,6 @@ class Request:
         "base",
         "body_ended",
         "body_limit",
-        "chunked",
         "content_length",
         "expects_continue",
         "fields",
@@ -60,7 +59,6 @@ class Request:
         method: str,
         target: str,
         fields: Fields,
-        *,
         minor: int = 1,
         authority: bytes = b"",
         content_length: int | None = 0,
@@ -75,15 +73,19 @@ class Request:
         self.minor = minor
         self.authority = authority
         self.content_length = content_length
-        self.chunked = content_length is None
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.body_limit = body_limit
         self.peer = peer
         self.body_ended = content_length == 0
         self.base = ""
-        origin = target if target.startswith(("/", "*")) else _origin_form(target)
+        origin = target if target[:1] == "/" else _origin_form(target)
         self.path, _, self.query = origin.partition("?")
+
+    @property
+    def chunked(self) -> bool:
+        """Whether only the body's chunks tell its length."""
+        return self.content_length is None
 
     def get(self, name: bytes) -> bytes | None:
         """The value of the field `name` (lower case); several are joined by `, ` (RFC 9110 section 5.3)."""
@@ -108,7 +110,10 @@ class Request:
 
 
 def _origin_form(target: str) -> str:
-    """The path and query of an absolute-form target: `http://host` alone means `/` (RFC 9112 section 3.2.2)."""
+    """The path and query of an absolute-form target: `http://host` alone means `/` (RFC 9112 section 3.2.2). `*` has
+    neither; it stands for itself."""
+    if target == "*":
+        return target
     rest = target.partition("://")[2]
     at = min((found for mark in "/?" if (found := rest.find(mark)) >= 0), default=len(rest))
     origin = rest[at:]

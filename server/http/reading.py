@@ -78,11 +78,13 @@ class HeadReader:
             _METHODS.get(method) or method.decode("ascii"),
             target.decode("ascii"),
             self._fields,
-            minor=data[at] - 48,
-            authority=self._authority,
-            keep_alive=self._keep_alive,
-            body_limit=self._limits.max_body,
-            peer=self._peer,
+            data[at] - 48,
+            self._authority,
+            0,
+            self._keep_alive,
+            False,  # nothing is expected where there is no body
+            self._limits.max_body,
+            self._peer,
         )
 
     def _read_usual(self, data: bytes, at: int) -> Request | None:
