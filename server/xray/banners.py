@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from server.xray.cut import Cut, Seen
+from server.xray.recorder import passages
 from server.xray.snapshot import Row, identity_of, row, span
 from statemachines.connection import State as C
 from statemachines.listener import State as L
@@ -65,7 +66,7 @@ def _blocked(cut: Cut) -> Banner | None:
 def _paused(cut: Cut) -> Banner | None:
     for machine, node, since, glance in cut.seen:
         if node.state is L.PAUSED:
-            last = next((edge.trigger for _, edge in reversed(machine.history)), "")
+            last = next((edge.trigger for _, edge in reversed(passages(machine))), "")
             reason = "no descriptor is left" if last == "DESCRIPTORS_EXHAUSTED" else "there is no room"
             seconds = cut.now - since
             text = f"{glance[1]} has taken no new connections for {span(seconds)}: {reason}."

@@ -65,6 +65,15 @@ class Recording:
         return f"{self.edge.row.ends} in {self.edge.source.state}" if self.edge is not None else ""
 
 
+def passages(machine: Machine) -> list[tuple[float, Edge]]:
+    """As Machine.history, from another thread: it may be between the two halves of a passage. The copy of the trail is
+    one C call; an edge without its time at the beginning, or a time without its edge at the end, is left out."""
+    trail: list[Any] = list(machine.trail)
+    if trail and isinstance(trail[0], Edge):
+        del trail[0]
+    return list(zip(trail[0::2], trail[1::2], strict=False))
+
+
 def recording_of(
     machine: Machine, facts: Facts, history: Iterable[tuple[float, Edge]], edge: Edge | None = None
 ) -> Recording:

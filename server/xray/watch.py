@@ -13,10 +13,11 @@ from server.xray.banners import Bounds, banners
 from server.xray.cut import Cut, Look
 from server.xray.figures import Figures, quantile
 from server.xray.filters import USUAL, Filter, named
-from server.xray.recorder import Recording, recording_of
+from server.xray.recorder import Recording, passages, recording_of
 from server.xray.shape import JSON, blocked_json, ended_json, path_json, row_json, table_json
 from server.xray.snapshot import counts, row
 from statemachines.contract import Facts
+from statemachines.engine import HISTORY
 from statemachines.tables import TABLES
 
 SECRET = ("auth", "cookie", "key", "password", "secret", "session", "token")
@@ -149,13 +150,13 @@ class Watch:
     def one(self, cut: Cut, seen: Any, *, secrets: bool = False) -> JSON:
         """/connections/{id}, of one that is open."""
         machine, _, _, glance = seen
-        facts, history = Facts(*glance), list(machine.history)
+        facts, history = Facts(*glance), passages(machine)
         document = row_json(row(seen, cut.now, secrets=secrets, longest=None))
         return document | {
             "now": cut.now,
             "consistent": cut.consistent,
             "ended": None,
-            "truncated": len(history) == machine.history.maxlen,
+            "truncated": len(history) >= HISTORY,
             "spent": {
                 node.state: spent for node, spent in zip(machine.engine.nodes, machine.spent, strict=True) if spent
             },
@@ -169,7 +170,7 @@ class Watch:
         if seen is None:
             return self.service.recorder.find(id)
         machine, _, _, glance = seen
-        return recording_of(machine, Facts(*glance), list(machine.history))
+        return recording_of(machine, Facts(*glance), passages(machine))
 
     def ended(self) -> JSON:
         """/ended.json."""
