@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from statemachines.engine import Machine
+    from statemachines.engine import Dispatch, Machine
 
 
 class Name(enum.StrEnum):
@@ -185,6 +185,10 @@ class Loop(Protocol):
     def limits(self) -> Mapping[str, float]:
         """The deadlines in force, by option."""
 
+    @property
+    def dispatch(self) -> "Dispatch":
+        """Who walks the tables of the machines that run on it."""
+
     def add(self, machine: "Machine") -> None:
         """Put a machine into the map under its `descriptor` and wait for what its state waits for."""
 
@@ -196,3 +200,7 @@ class Loop(Protocol):
 
     def call_from_thread(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the loop's thread. The only method that other threads may call."""
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> None:
+        """Run `callback` in the first sweep from `when` on. A call is not taken back: it sees for itself whether it is
+        still wanted."""

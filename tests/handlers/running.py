@@ -8,7 +8,7 @@ from typing import Any
 from handlers.messages import Answer, Application, File, Piece, Request, Response
 from handlers.operations import NEXT_PIECE, Operation
 from statemachines.contract import Name
-from statemachines.engine import Machine
+from statemachines.engine import Dispatch, Machine
 
 PATIENCE = 30.0
 """Seconds until a test that waits for a thread is given up; nothing that works waits this long."""
@@ -20,6 +20,7 @@ class FakeLoop:
     def __init__(self) -> None:
         self.callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.limits: Mapping[str, float] = {}
+        self.dispatch = Dispatch.COMPILED
 
     def clock(self) -> float:
         raise AssertionError("no handler reads the clock")
@@ -35,6 +36,9 @@ class FakeLoop:
 
     def call_from_thread(self, callback: Callable[[], None]) -> None:
         self.callbacks.put(callback)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> None:
+        raise AssertionError("no handler reads the clock")
 
     def turn(self) -> None:
         """Wait for one callback and run it."""
