@@ -1,11 +1,11 @@
 """What an operator should see before anything else: a blocked loop, a drain, a shortage. Pure."""
 
-from collections import Counter
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from server.xray.cut import Cut, Seen
 from server.xray.recorder import passages
-from server.xray.snapshot import Row, identity_of, row, span
+from server.xray.snapshot import Row, Standing, identity_of, row, span, standing
 from statemachines.connection import State as C
 from statemachines.listener import State as L
 from statemachines.process import State as P
@@ -39,11 +39,16 @@ class Banner:
 
 def banners(cut: Cut, bounds: Bounds) -> list[Banner]:
     """Everything that should be said of a cut, the worst first."""
-    connections = [seen for seen in cut.seen if seen[0].engine.table.name == "connection"]
-    found = [_blocked(cut), _paused(cut), _descriptors(bounds), _draining(cut, connections)]
-    found.append(_slots(connections, bounds))
+    where = standing(cut)
+    found = [_blocked(cut), _paused(cut, where), _descriptors(bounds), _draining(cut, where), _slots(where, bounds)]
     levels = ("critical", "warning", "info")
     return sorted((one for one in found if one is not None), key=lambda one: levels.index(one.level))
+
+
+def longest(cut: Cut, most: int) -> list[Seen]:
+    """The connections that have been longest in their state, at most so many."""
+    connections = (seen for seen in cut.seen if seen[0].engine.table.name == "connection")
+    return nsmallest(most, connections, key=lambda seen: seen[2])
 
 
 def _blocked(cut: Cut) -> Banner | None:
@@ -63,7 +68,9 @@ def _blocked(cut: Cut) -> Banner | None:
     return Banner("blocked", "critical", text, (identity_of(seen),) if seen else (), blocked.seconds)
 
 
-def _paused(cut: Cut) -> Banner | None:
+def _paused(cut: Cut, where: list[Standing]) -> Banner | None:
+    if not any(here.state is L.PAUSED for here in where):
+        return None
     for machine, node, since, glance in cut.seen:
         if node.state is L.PAUSED:
             last = next((edge.trigger for _, edge in reversed(passages(machine))), "")
@@ -83,35 +90,35 @@ def _descriptors(bounds: Bounds) -> Banner | None:
     return Banner("descriptors", level, f"{used} of {bounds.descriptors} descriptors are open: {left} are left.")
 
 
-def _draining(cut: Cut, connections: list[Seen]) -> Banner | None:
+def _draining(cut: Cut, where: list[Standing]) -> Banner | None:
     """What holds the shutdown, and until when."""
-    for seen in cut.seen:
-        if seen[1].state is not P.DRAINING:
-            continue
-        this = row(seen, cut.now)
-        left = max(0.0, this.deadline.remaining) if this.deadline is not None else 0.0
-        rows = sorted((row(one, cut.now) for one in connections), key=lambda one: -one.seconds)
-        text = f"Draining for {span(this.seconds)}; {_held_by(rows)} What is left in {left:.1f} s is cut."
-        return Banner("draining", "warning", text, tuple(one.id for one in rows[:NAMED]), left)
-    return None
+    if not any(here.state is P.DRAINING for here in where):
+        return None
+    this = next(row(seen, cut.now) for seen in cut.seen if seen[1].state is P.DRAINING)
+    left = max(0.0, this.deadline.remaining) if this.deadline is not None else 0.0
+    rows = [row(seen, cut.now) for seen in longest(cut, NAMED)]
+    count = sum(here.count for here in where if here.kind == "connection")
+    text = f"Draining for {span(this.seconds)}; {_held_by(rows, count)} What is left in {left:.1f} s is cut."
+    return Banner("draining", "warning", text, tuple(one.id for one in rows), left)
 
 
-def _held_by(rows: list[Row]) -> str:
+def _held_by(rows: list[Row], count: int) -> str:
     if not rows:
         return "nothing holds it."
-    words = "; ".join(f"{one.id}: {one.why}" for one in rows[:NAMED])
-    more = f"; and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
-    held = "1 connection holds it" if len(rows) == 1 else f"{len(rows)} connections hold it"
+    words = "; ".join(f"{one.id}: {one.why}" for one in rows)
+    more = f"; and {count - len(rows)} more" if count > len(rows) else ""
+    held = "1 connection holds it" if count == 1 else f"{count} connections hold it"
     return f"{held}: {words}{more}."
 
 
-def _slots(connections: list[Seen], bounds: Bounds) -> Banner | None:
+def _slots(where: list[Standing], bounds: Bounds) -> Banner | None:
     """Slots that run short, and what they are taken by: most of all those that do nothing."""
-    used = len(connections)
-    if used < SHORTAGE * bounds.slots:
+    held = [here for here in where if here.kind == "connection"]
+    used = sum(here.count for here in held)
+    if not held or used < SHORTAGE * bounds.slots:
         return None
-    state, count = Counter(node.state for _, node, _, _ in connections).most_common(1)[0]
-    words = "idle keep-alive" if state is C.AWAITING_REQUEST else state
-    verb = "is" if count == 1 else "are"
-    text = f"{count} of {bounds.slots} slots {verb} {words}; {used} are taken in all."
-    return Banner("capacity", "warning", text, (), None)
+    most = max(held, key=lambda here: here.count)
+    words = "idle keep-alive" if most.state is C.AWAITING_REQUEST else most.state
+    verb = "is" if most.count == 1 else "are"
+    text = f"{most.count} of {bounds.slots} slots {verb} {words}; {used} are taken in all."
+    return Banner("capacity", "warning", text)

@@ -6,7 +6,7 @@ there are no descriptors left.
 
 from typing import Any
 
-from server.xray.banners import Bounds, banners
+from server.xray.banners import Bounds, banners, longest
 from server.xray.cut import Cut
 from server.xray.exports import headline
 from server.xray.recorder import Recorder, told
@@ -24,8 +24,7 @@ ENDED = 20
 
 def dump(cut: Cut, recorder: Recorder, bounds: Bounds) -> dict[str, Any]:
     """The fields of the event `xray_dump`."""
-    held = [seen for seen in cut.seen if seen[0].engine.table.name == "connection"]
-    held.sort(key=lambda seen: seen[2])
+    held = longest(cut, SLOWEST)
     abnormal = list(recorder.abnormal)[-ENDED:]
     return {
         "banners": [banner.text for banner in banners(cut, bounds)],
@@ -33,7 +32,7 @@ def dump(cut: Cut, recorder: Recorder, bounds: Bounds) -> dict[str, Any]:
             kind: {str(state): count for state, count in states.items() if count}
             for kind, states in counts(cut).items()
         },
-        "connections": [f"{one.id}: {one.why}" for one in (row(seen, cut.now) for seen in held[:SLOWEST])],
+        "connections": [f"{one.id}: {one.why}" for one in (row(seen, cut.now) for seen in held)],
         "histories": {row(seen, cut.now).id: told(seen[0].history) for seen in held[:HISTORIES]},
         "ended": [headline(one) for one in reversed(abnormal)],
     }

@@ -12,6 +12,7 @@ from typing import Any
 from handlers.errors import HTTPError
 from handlers.messages import Response
 from server.xray.beats import LISTENERS, Beat, Beats
+from server.xray.considerate import considerate
 from server.xray.figures import rates
 from server.xray.watch import Watch
 
@@ -58,7 +59,8 @@ class Events:
 
     async def _make(self, number: int) -> bytes:
         cut = await self._watch.look()
-        document: dict[str, Any] = self._watch.summary(cut, rows=False)
+        with considerate():
+            document: dict[str, Any] = self._watch.summary(cut, rows=False)
         edges = document["edges"]
         before, self._before = self._before, (cut.now, edges)
         seconds = cut.now - before[0] if before is not None else 0.0

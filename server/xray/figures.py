@@ -28,7 +28,7 @@ class Figures:
 
     def see_all(self, cut: Cut) -> None:
         """Remember every engine of a cut."""
-        self.see(*{id(machine.engine): machine.engine for machine, _, _, _ in cut.seen}.values())
+        self.see(*{machine.engine for machine, _, _, _ in cut.seen})
 
     def edges(self) -> dict[str, list[int]]:
         """Passages by table, in the order of its rows; 0 where no machine of that kind has been seen."""

@@ -55,15 +55,16 @@ class Filter:
             return False
         return not self.path or _path_begins(Facts(*glance).request, self.path)
 
-    def select(self, cut: Cut) -> list[Seen]:
-        """Those that are wanted, in order; `limit` and `offset` are not applied."""
-        now = cut.now
-        found = [seen for seen in cut.seen if self.matches(seen, now)]
+    def select(self, cut: Cut) -> list[int]:
+        """The positions in `cut` of those that are wanted, in order; `limit` and `offset` are not applied."""
+        now, seen = cut.now, cut.seen
+        found = [position for position in range(len(seen)) if self.matches(seen[position], now)]
         key, descending = ORDERS[self.sort.removeprefix("-")]
-        found.sort(key=lambda seen: key(seen, now), reverse=descending != self.sort.startswith("-"))
+        keys = {position: key(seen[position], now) for position in found}
+        found.sort(key=keys.__getitem__, reverse=descending != self.sort.startswith("-"))
         return found
 
-    def page(self, found: list[Seen]) -> list[Seen]:
+    def page(self, found: list[int]) -> list[int]:
         """The stretch of `found` that is asked for."""
         return found[self.offset : self.offset + self.limit]
 
@@ -72,9 +73,8 @@ def _path_begins(request: Any, path: str) -> bool:
     return request is not None and str(request.target).startswith(path)
 
 
-def _number(seen: Seen) -> tuple[str, int]:
-    machine, _, _, glance = seen
-    return machine.engine.table.name, (glance[0] if glance else 0) or machine.descriptor
+def _number(seen: Seen, _: float) -> int:
+    return (seen[3][0] if seen[3] else 0) or seen[0].descriptor
 
 
 def _remaining(seen: Seen, now: float) -> float:
@@ -95,8 +95,8 @@ ORDERS: dict[str, tuple[Callable[[Seen, float], Any], bool]] = {
     "bytes_out": (_fact(4), True),
     "requests": (_fact(5), True),
     "state": (lambda seen, _: seen[1].state, False),
-    "peer": (lambda seen, _: seen[3][1] if len(seen[3]) > 1 else "", False),
-    "id": (lambda seen, _: _number(seen), False),
+    "peer": (lambda seen, _: str(seen[3][1]) if len(seen[3]) > 1 else "", False),
+    "id": (_number, False),
 }
 """What rows may be sorted by, and whether the largest comes first; a `-` before the name turns it round."""
 

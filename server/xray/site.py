@@ -8,6 +8,7 @@ from handlers.messages import Request, Response, text_response
 from handlers.router import Router
 from server.logs import Logs
 from server.xray import pages
+from server.xray.considerate import considerate
 from server.xray.events import Events
 from server.xray.exports import EXPORTS
 from server.xray.filters import USUAL, named, parse
@@ -25,15 +26,13 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TYPE = ((b"content-type", b"application/json"),)
 
 
-def document(value: JSON) -> Response:
-    """`value` as JSON. Rows are encoded one by one: the encoder holds the interpreter lock from its first byte to its
-    last, and the loop that serves wants it too."""
-    rows = value.get("rows")
-    if not rows:
-        return Response(_encode(value).encode(), 200, _TYPE)
-    head = _encode({name: member for name, member in value.items() if name != "rows"})
-    body = ",".join([_encode(row) for row in rows])
-    return Response(f'{head[:-1]},"rows":[{body}]}}'.encode(), 200, _TYPE)
+def document(value: JSON, rows: list[str] | None = None) -> Response:
+    """`value` as JSON; `rows` are JSON already. They were encoded one by one: an encoder holds the interpreter lock
+    from its first byte to its last, and the loop that serves wants it too."""
+    text = _encode(value)
+    if rows is not None:
+        text = f'{text[:-1]},"rows":[{",".join(rows)}]}}'
+    return Response(text.encode(), 200, _TYPE)
 
 
 class Site:
@@ -82,12 +81,16 @@ class Site:
 
     async def metrics(self, _: Request) -> Response:
         """For Prometheus."""
-        page = metrics(self.watch, await self.watch.look())
-        return Response(page.encode(), 200, ((b"content-type", CONTENT_TYPE),))
+        cut = await self.watch.look()
+        with considerate():
+            page = metrics(self.watch, cut).encode()
+        return Response(page, 200, ((b"content-type", CONTENT_TYPE),))
 
     async def snapshot(self, _: Request) -> Response:
         """The whole process at a glance."""
-        return document(self.watch.summary(await self.watch.look()))
+        cut = await self.watch.look()
+        with considerate():
+            return document(self.watch.summary(cut))
 
     async def connections(self, request: Request) -> Response:
         """The machines that are asked for, a row each."""
@@ -95,7 +98,9 @@ class Site:
         group, secrets = rest.get("group", ""), self._secrets(request, rest)
         if group not in ("", "state", "peer"):
             raise HTTPError(400, f"group={group}: rows are grouped by state or by peer.")
-        return document(self.watch.rows(await self.watch.look(), wanted, group=group, secrets=secrets))
+        cut = await self.watch.look()
+        with considerate():
+            return document(*self.watch.rows(cut, wanted, group=group, secrets=secrets))
 
     async def connection(self, request: Request, id: str) -> Response:  # noqa: A002
         """One machine, open or ended; or an export of it."""
@@ -140,7 +145,7 @@ class Site:
         if not wanted.narrow:
             raise HTTPError(400, "Say which to close, by at least one of state=, older=, peer= and path=.")
         cut = await self.watch.look()
-        found = [seen for seen in wanted.select(cut) if closable(seen[0])]
+        found = [seen for seen in map(cut.seen.__getitem__, wanted.select(cut)) if closable(seen[0])]
         if rest.get("confirm") != "1":
             rows: list[Any] = [row_json(row(seen, cut.now)) for seen in found[:USUAL]]
             return document({"dry_run": True, "would_close": len(found), "rows": rows})

@@ -4,13 +4,14 @@ Nothing here knows the kinds of machines: a kind is its table's name, what a sta
 whatever else there is to say the machine has said itself (contract.Facts).
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from server.xray.cut import Cut, Seen
 from statemachines.contract import Facts, Interest
 from statemachines.engine import Node
+from statemachines.tables import TABLES
 
 LONGEST = 256
 """Characters of a request's target that a row shows; the whole of it is on the machine's own page."""
@@ -99,13 +100,20 @@ def request_line(request: Any, *, secrets: bool = False, longest: int | None = L
 def chain_of(node: Node, facts: Facts) -> list[str]:
     """What is waited for, from the nearest on."""
     if facts.operation is not None:
-        return [link.strip() for link in _describe(facts.operation).split("<-")]
+        return _describe(facts.operation).split(" <- ")
     waits_for = node.spec.waits_for
     if waits_for is Interest.NOTHING:
         return []
     if facts.request is not None and waits_for is Interest.HANG_UP:
         return ["the handler runs"]
-    return [f"{facts.peer} {waits_for.phrase()}" if facts.peer else waits_for.phrase()]
+    phrase = _phrase(node)
+    return [f"{facts.peer} {phrase}" if facts.peer else phrase]
+
+
+@lru_cache(maxsize=256)
+def _phrase(node: Node) -> str:
+    """What a node's state waits for, in words: they are made once, not for each of ten thousand rows."""
+    return node.spec.waits_for.phrase()
 
 
 def _describe(operation: Any) -> str:
@@ -126,13 +134,13 @@ def span(seconds: float) -> str:
 
 def why(state: str, seconds: float, deadline: Due | None, request: str, chain: list[str]) -> str:
     """`GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find`."""
-    place = f"{request} {state}" if request else state
-    text = f"{place} {span(seconds)}"
-    if deadline is not None and deadline.by == "time":
-        text += f" of {deadline.seconds:g} s"
-    elif deadline is not None:
-        text += f", {deadline.name} {deadline.by} deadline in {max(0.0, deadline.remaining):.1f} s"
-    return " <- ".join([text, *chain])
+    text = f"{request} {state} {span(seconds)}" if request else f"{state} {span(seconds)}"
+    if deadline is not None:
+        if deadline.by == "time":
+            text = f"{text} of {deadline.seconds:g} s"
+        else:
+            text = f"{text}, {deadline.name} {deadline.by} deadline in {max(0.0, deadline.remaining):.1f} s"
+    return " <- ".join((text, *chain))
 
 
 def row(seen: Seen, now: float, *, secrets: bool = False, longest: int | None = LONGEST) -> Row:
@@ -150,7 +158,7 @@ def row(seen: Seen, now: float, *, secrets: bool = False, longest: int | None = 
         machine.descriptor,
         facts.peer,
         spec.state,
-        spec.waits_for.phrase(),
+        _phrase(node),
         spec.true_while,
         seconds,
         deadline,
@@ -166,18 +174,33 @@ def row(seen: Seen, now: float, *, secrets: bool = False, longest: int | None = 
     )
 
 
-def rows(cut: Cut, *, secrets: bool = False) -> list[Row]:
-    """Every machine of a cut in words."""
-    now = cut.now
-    return [row(seen, now, secrets=secrets) for seen in cut.seen]
+@dataclass(slots=True)
+class Standing:
+    """The machines of one kind in one state: how many, and since when the first of them."""
+
+    kind: str
+    state: str
+    count: int
+    since: float
+
+
+def standing(cut: Cut) -> list[Standing]:
+    """Who stands where: one pass over a cut."""
+    found: dict[Node, Standing] = {}
+    for machine, node, since, _ in cut.seen:
+        here = found.get(node)
+        if here is None:
+            found[node] = Standing(machine.engine.table.name, node.state, 1, since)
+        else:
+            here.count += 1
+            if since < here.since:
+                here.since = since
+    return list(found.values())
 
 
 def counts(cut: Cut) -> dict[str, dict[str, int]]:
-    """How many machines of each kind stand in each state: every state of a kind that is there, 0 included."""
-    found: dict[str, dict[str, int]] = {}
-    standing = Counter((machine.engine.table.name, node.state) for machine, node, _, _ in cut.seen)
-    for machine, _, _, _ in cut.seen:
-        table = machine.engine.table
-        if table.name not in found:
-            found[table.name] = {spec.state: standing[table.name, spec.state] for spec in table.specs}
+    """How many machines of each kind stand in each state: every state of every kind, 0 included."""
+    found = {name: {str(spec.state): 0 for spec in table.specs} for name, table in TABLES.items()}
+    for here in standing(cut):
+        found[here.kind][here.state] += here.count
     return found

@@ -5,6 +5,7 @@ It lives on the x-ray's thread; of the loop that is looked at it calls `call_fro
 
 import os
 import resource
+from itertools import islice
 from typing import Any
 
 from server.loop import Loop
@@ -14,8 +15,8 @@ from server.xray.cut import Cut, Look
 from server.xray.figures import Figures, quantile
 from server.xray.filters import USUAL, Filter, named
 from server.xray.recorder import Recording, passages, recording_of
-from server.xray.shape import JSON, blocked_json, ended_json, path_json, row_json, table_json
-from server.xray.snapshot import counts, row
+from server.xray.shape import JSON, blocked_json, ended_json, path_json, row_json, row_text, table_json
+from server.xray.snapshot import row, standing
 from statemachines.contract import Facts
 from statemachines.engine import HISTORY
 from statemachines.tables import TABLES
@@ -84,8 +85,9 @@ class Watch:
         }
         if rows:
             document["dwell"] = self._dwell()
-            others = [seen for seen in cut.seen if seen[0].engine is not self.service.engine]
-            document["rows"] = [row_json(row(seen, cut.now)) for seen in others[:USUAL]]
+            engine = self.service.engine
+            others = (seen for seen in cut.seen if seen[0].engine is not engine)
+            document["rows"] = [row_json(row(seen, cut.now)) for seen in islice(others, USUAL)]
         return document
 
     def totals(self, cut: Cut) -> JSON:
@@ -113,17 +115,16 @@ class Watch:
         return [{"cause": cause, "state": state, "count": count} for (cause, state), count in sorted(found.items())]
 
     def _machines(self, cut: Cut) -> JSON:
-        standing = counts(cut)
-        oldest: dict[str, dict[str, float]] = {name: {} for name in standing}
-        for machine, node, since, _ in cut.seen:
-            of_kind = oldest[machine.engine.table.name]
-            of_kind[node.state] = max(of_kind.get(node.state, 0.0), cut.now - since)
-        for name, table in TABLES.items():
-            standing.setdefault(name, {spec.state: 0 for spec in table.specs})
-        return {
-            name: {"total": sum(states.values()), "states": states, "oldest": oldest.get(name, {})}
-            for name, states in standing.items()
+        found: JSON = {
+            name: {"total": 0, "states": {spec.state: 0 for spec in table.specs}, "oldest": {}}
+            for name, table in TABLES.items()
         }
+        for here in standing(cut):
+            of_kind = found[here.kind]
+            of_kind["total"] += here.count
+            of_kind["states"][here.state] += here.count
+            of_kind["oldest"][here.state] = max(of_kind["oldest"].get(here.state, 0.0), cut.now - here.since)
+        return found
 
     def _dwell(self) -> JSON:
         return {
@@ -134,18 +135,18 @@ class Watch:
             for name, states in self.figures.dwell().items()
         }
 
-    def rows(self, cut: Cut, wanted: Filter, *, group: str = "", secrets: bool = False) -> JSON:
-        """/connections.json."""
+    def rows(self, cut: Cut, wanted: Filter, *, group: str = "", secrets: bool = False) -> tuple[JSON, list[str]]:
+        """/connections.json: the members but `rows`, and the rows, as text."""
         found = wanted.select(cut)
-        return {
+        members = {
             "now": cut.now,
             "consistent": cut.consistent,
-            "total": sum(1 for seen in cut.seen if wanted.kind in ("*", seen[0].engine.table.name)),
+            "total": sum(here.count for here in standing(cut) if wanted.kind in ("*", here.kind)),
             "matched": len(found),
             "offset": wanted.offset,
-            "groups": groups(found, group, cut.now) if group else None,
-            "rows": [row_json(row(seen, cut.now, secrets=secrets)) for seen in wanted.page(found)],
+            "groups": groups(cut, found, group) if group else None,
         }
+        return members, [row_text(row(cut.seen[position], cut.now, secrets=secrets)) for position in wanted.page(found)]
 
     def one(self, cut: Cut, seen: Any, *, secrets: bool = False) -> JSON:
         """/connections/{id}, of one that is open."""
@@ -204,13 +205,14 @@ def open_descriptors(limit: int) -> int | None:
     return None
 
 
-def groups(found: list[Any], by: str, now: float) -> list[JSON]:
+def groups(cut: Cut, found: list[int], by: str) -> list[JSON]:
     """Machines by state, or by peer without its port; the largest group first."""
     held: dict[str, list[float]] = {}
-    for _, node, since, glance in found:
+    for position in found:
+        _, node, since, glance = cut.seen[position]
         peer = glance[1] if len(glance) > 1 else ""
         key = str(node.state) if by == "state" else peer.rpartition(":")[0] or peer
-        held.setdefault(key, []).append(now - since)
+        held.setdefault(key, []).append(cut.now - since)
     sized = sorted(held.items(), key=lambda item: (-len(item[1]), item[0]))
     return [{"key": key, "count": len(ages), "oldest": max(ages)} for key, ages in sized[:USUAL]]
 
