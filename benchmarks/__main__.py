@@ -20,8 +20,8 @@ from benchmarks.load import INSTALL_WRK, WORKLOADS
 from benchmarks.report import Report
 from benchmarks.suites.plan import Plan, Progress
 
-SUITES = ("engine", "parsers", "servers", "connections", "observability", "files", "syscalls")
-LOADED = {"servers", "connections", "observability", "files"}
+SUITES = ("engine", "parsers", "servers", "connections", "observability", "files", "syscalls", "layers")
+LOADED = {"servers", "connections", "observability", "files", "layers"}
 WITH_PEERS = {"servers", "connections", "syscalls"}
 RESULTS = Path(__file__).parent / "results"
 
@@ -54,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     suites = options.suite or list(SUITES)
     partial = options.quick or bool(only) or bool(workloads)
     output = options.output or (RESULTS / "scratch" if partial else RESULTS)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     progress, skipped = Progress(), list[str]()
     peers = Peers(options.peers)
     if not WITH_PEERS.isdisjoint(suites) and not options.no_install:
@@ -115,6 +114,7 @@ def _refuse(reason: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended on the way out
     try:
         sys.exit(main())
     except KeyboardInterrupt:

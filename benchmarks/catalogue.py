@@ -83,9 +83,9 @@ def ours(*options: str) -> Callable[[Place], list[str]]:
     return command
 
 
-def own(*words: str) -> Callable[[Place], list[str]]:
+def own(*words: str, options: tuple[str, ...] = ()) -> Callable[[Place], list[str]]:
     """A module of ours on this Python, given the port."""
-    return lambda place: [sys.executable, *words, str(place.port)]
+    return lambda place: [sys.executable, *words, str(place.port), *options]
 
 
 def peer(*words: str, bind: str) -> Callable[[Place], list[str]]:
@@ -110,7 +110,7 @@ UVICORN_FIXED = ("uvicorn", ASGI, "--no-access-log", "--log-level", "error", "--
 GRANIAN = "--host 127.0.0.1 --port {port}"
 GRANIAN_FIXED = (
     *("--workers", "1", "--http", "1", "--no-ws", "--no-access-log", "--log-level", "error"),
-    *("--runtime-mode", "st", "--runtime-threads", "1", "--backlog", "4096"),
+    *("--runtime-mode", "st", "--runtime-threads", "1", "--backlog", "4096", "--backpressure", "20000"),
 )
 
 ENTRIES = (
@@ -141,6 +141,14 @@ ENTRIES = (
         Kind.REFERENCE,
         workloads=frozenset({"constant", "close"}),
         settings="Python, no parsing: the floor",
+    ),
+    Entry(
+        "bare epoll loop + 20 µs",
+        own("-m", "benchmarks.floor", options=("20",)),
+        Kind.REFERENCE,
+        workloads=frozenset({"constant", "close"}),
+        settings="the same, slower by 20 µs of computing: the load then sleeps between answers, and is woken by each",
+        idle_limit=0,
     ),
     Entry(
         "nginx",

@@ -2,12 +2,17 @@
 
 What any server in Python, written like this, can not go below: one share of an epoll wait, one recv, one send, and the
 answer's encoding. It takes each read for one request, so it is no server; it is here to be compared with.
-Run: `python -m benchmarks.floor PORT`.
+Run: `python -m benchmarks.floor PORT [MICROSECONDS]`.
+
+With MICROSECONDS it computes so long for each request. The bare loop is as fast as the load, which then never sleeps;
+any real server is slower, the load falls asleep between two answers, and waking it is part of each send. What the
+delayed loop costs beyond its delay is the floor for such a server.
 """
 
 import select
 import socket
 import sys
+import time
 
 from benchmarks.work import constant
 
@@ -15,8 +20,9 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d
 LAST = HEAD[:-2] + b"connection: close\r\n\r\n"
 
 
-def serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket, delay: float) -> None:
     """Answer until the process is ended."""
+    clock = time.perf_counter
     poller = select.epoll()
     poller.register(listener, select.EPOLLIN)
     entrance = listener.fileno()
@@ -34,6 +40,10 @@ def serve(listener: socket.socket) -> None:
                 asked = client.recv(65536)
                 if asked:
                     body = constant()
+                    if delay:
+                        until = clock() + delay
+                        while clock() < until:
+                            pass
                     if not asked.endswith(b"close\r\n\r\n"):
                         client.send(HEAD % len(body) + body)
                         continue
@@ -46,4 +56,4 @@ def serve(listener: socket.socket) -> None:
 
 if __name__ == "__main__":
     with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=4096) as entrance:
-        serve(entrance)
+        serve(entrance, float(sys.argv[2]) / 1e6 if len(sys.argv) > 2 else 0.0)

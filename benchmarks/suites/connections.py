@@ -27,7 +27,7 @@ CONSTANT = WORKLOADS["constant"]
 SIZES = (0, 100, 1_000, 10_000)
 BESIDE = ("Clerestory, httptools", "Clerestory, h11", "nginx", "granian ASGI", "uvicorn, uvloop + httptools")
 """Who is measured beside idle connections, unless `--only` says otherwise; memory is measured for all."""
-SAME = ("Clerestory, httptools, log", "Clerestory, h11, log", "Clerestory, stock dispatch")
+SAME = ("Clerestory, httptools, log", "Clerestory, h11, log", "Clerestory, stock dispatch", "bare epoll loop + 20 µs")
 """Differ from others here by nothing that an idle connection has."""
 AIM_COST, AIM_TAIL = 1.10, 1.5
 
