@@ -959,3 +959,35 @@ def test_the_loops_own_end_closes_a_connection_and_gives_its_exchange_back() -> 
         bench.loop.close()
         assert client.is_closed
         bench.loop.close = lambda: None  # type: ignore[method-assign]
+
+
+# --- what an operator sees
+
+
+def test_a_glance_tells_who_it_is_and_what_it_is_about() -> None:
+    pending = Pending()
+
+    async def handler(request: Request) -> Response:
+        return Response(await pending)
+
+    with bench_of(handler) as bench:
+        client = bench.connect()
+        idle = client.connection.glance()
+        assert idle[:3] == (1, "client", 1024.0)
+        assert idle[6:] == (None, None, None)
+        client.send(GET)
+        waiting = client.connection.glance()
+        assert waiting[3:6] == (len(GET), 0, 1)
+        assert waiting[7:] == (pending, None)
+        assert waiting[6].target == "/"
+
+
+@pytest.mark.parametrize(("state", "moved"), [(B, len(post(b"a", length=10))), (O, None)])
+def test_a_glance_at_a_paced_state_tells_its_pace(state: S, moved: int | None) -> None:
+    with bench_of(every) as bench:
+        client = in_state(bench, state)
+        bench.after(1)
+        *_, pace, progressed, spent, done = client.connection.glance()
+        assert pace == (30.0, 240, 5.0)
+        assert (progressed, spent) == (1024.0, 0.0)
+        assert done == (client.connection.sent if moved is None else moved)

@@ -541,6 +541,7 @@ def test_a_handler_may_recover_from_having_awaited_something_else() -> None:
         Response(b"", 600),
         Response(b"", "200"),  # type: ignore[arg-type]
         Response(b"", None),  # type: ignore[arg-type]
+        Response(b"", 200.0),  # type: ignore[arg-type]
         Response(b"", reason="a\r\nb"),
         Response(b"", reason="é"),
         Response(b"", reason=b"OK"),  # type: ignore[arg-type]
@@ -563,6 +564,7 @@ def test_a_handler_may_recover_from_having_awaited_something_else() -> None:
         Response([b"abc"], fields=((b"content-length", b"2"),)),
         Response(b"", fields=((b"transfer-encoding", b"chunked"),)),
         Response(File(-1, 0, -1, owned=False)),
+        Response([File(-1, 0, -1, owned=False)]),
     ],
     ids=lambda response: f"{response.status}-{response.reason}-{response.fields}-{response.body}"[:60],
 )

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -412,3 +413,12 @@ def test_it_can_only_be_served_from_the_main_thread_and_says_so_without_leaving_
     thread.start()
     thread.join()
     assert len(raised) == 1
+
+
+def test_the_x_ray_is_served_beside_it_and_closed_with_it(tmp_path: Path) -> None:
+    at = f"unix:{os.path.relpath(tmp_path)}/x"
+    logs = Listening(lambda port: os.kill(os.getpid(), signal.SIGTERM))
+    assert serve(hello, Options(port=0, xray=at), logs) == 0
+    logs.threads[0].join()
+    assert logs.events[-1]["event"] == "stopped"
+    assert not [thread for thread in threading.enumerate() if thread is not threading.main_thread()]

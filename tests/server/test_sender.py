@@ -144,6 +144,22 @@ def test_a_file_is_sent_in_bounded_pieces_so_that_others_get_their_turn() -> Non
         assert asked == [2 * 1024 * 1024] * 2 + [5_000_000 - 4 * 1024 * 1024]
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("status", [200, 204, 99])
+def test_files_of_a_list_that_were_not_reached_are_closed_all_the_same(method: bytes, status: int) -> None:
+    shared = temporary(b"0123456789")
+    files = [File(shared, 0, 3, owned=False), File(temporary(b"x"), 0, 1), File(shared, 5, 2)]
+    parts: list[Piece] = [b"x" * 1_000_000, *files]
+    with bench_of(lambda _: Response(parts, status)) as bench:
+        client = bench.connect(buffer=4096)
+        client.far.sendall(GET.replace(b"GET", method))
+        bench.settle()
+        client.far.close()
+        bench.settle()
+        assert client.connection.state is C
+    assert not any(file.owned for file in files)
+
+
 # --- output that the socket takes piece by piece
 
 
