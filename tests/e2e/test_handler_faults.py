@@ -131,7 +131,8 @@ def test_a_wrong_length_that_is_seen_in_time_is_a_500(server: ServerProcess, con
 def test_an_error_in_the_middle_cuts_the_answer_so_that_it_is_seen(
     server: ServerProcess, connect: Connect, target: str
 ) -> None:
-    with Client(server.address, data=request(target) + request("/mark/after-cut")) as client:
+    label = f"after-{target.rpartition('/')[2]}-{target.split('/')[1]}"
+    with Client(server.address, data=request(target) + request(f"/mark/{label}")) as client:
         with pytest.raises(CutShort) as cut:
             client.answer()
         assert cut.value.how == "reset"
@@ -140,7 +141,7 @@ def test_an_error_in_the_middle_cuts_the_answer_so_that_it_is_seen(
     event = server.wait_for("connection_ended", peer=client.name)
     assert (event["cause"], event["trigger"]) == ("server", "RESPONSE_BROKEN")
     assert server.request_event(target)["end"].startswith("server in ")
-    assert "after-cut" not in connect().get("/marks").text
+    assert label not in connect().get("/marks").text
 
 
 @pytest.mark.parametrize("kind", ["text-first", "none-first"])

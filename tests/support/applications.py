@@ -68,8 +68,10 @@ def some_bytes(request: Request, count: int) -> Response:
 
 def pattern(count: int) -> bytes:
     """`count` bytes in which no stretch of a hundred occurs twice soon."""
-    block = b"".join(b"%07d\n" % number for number in range(0, 131072, 8))
-    return (block * (count // len(block) + 1))[:count]
+    return (BLOCK * (count // len(BLOCK) + 1))[:count]
+
+
+BLOCK = b"".join(b"%07d\n" % number for number in range(0, 131072, 8))
 
 
 # --- the request's body

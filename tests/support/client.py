@@ -146,6 +146,15 @@ class Client:
             have += len(pieces[-1])
         return b"".join(pieces)
 
+    def take(self, count: int, at_most: int = 65536) -> None:
+        """Receive until there are `count` bytes, never more, at most so many at a time; they are still to be read."""
+        while len(self.buffer) < count:
+            data = self.socket.recv(min(at_most, count - len(self.buffer)))
+            if not data:
+                raise CutShort("closed", self.buffer)
+            self.received += len(data)
+            self.buffer += data
+
     def answer(self, method: str = "GET") -> Answer:
         """The next response, whole; asserts that it is well-formed. Raises CutShort when it is not whole."""
         interim = []
