@@ -35,8 +35,10 @@ class Row:
 
 
 WIDTH = 940
-LABELS = 250
-"""Pixels for the labels: the longest is `Clerestory, httptools, access log`."""
+LABELS = 200
+"""Pixels for the labels at least; with longer ones they take more of the width."""
+LETTER = 7.6
+"""Pixels of a letter of a label, at most, in the fonts that are usual: the picture cannot measure them."""
 MARGIN = 28
 FIGURES = 64
 """Pixels to the right of the longest bar, for its figure."""
@@ -66,14 +68,14 @@ def bars(title: str, lead: str, rows: Sequence[Row], series: Sequence[str], unit
     if longest <= 0:
         raise ValueError(f"{title}: no bar to draw")
     step = nice_step(longest)
-    right = WIDTH - MARGIN - FIGURES
-    scale = (right - LABELS - MARGIN) / max(longest, step)
+    left = MARGIN + max(LABELS, round(max(len(row.label) for row in rows) * LETTER) + 10)
+    scale = (WIDTH - MARGIN - FIGURES - left) / max(longest, step)
     parts: list[str] = []
     y = float(TOP)
     for row in rows:
-        parts += _row(row, y, scale)
+        parts += _row(row, y, left, scale)
         y += BAR * len(row.values) + GAP
-    grid = _grid(step, longest, scale, y - GAP / 2, unit)
+    grid = _grid(step, longest, left, scale, y - GAP / 2, unit)
     height = y + (56 if foot else 34)
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
@@ -95,9 +97,8 @@ def nice_step(longest: float, marks: int = 6) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
 
 
-def _row(row: Row, y: float, scale: float) -> list[str]:
+def _row(row: Row, y: float, x: int, scale: float) -> list[str]:
     """One label, right-aligned beside its bars."""
-    x = LABELS + MARGIN
     middle = y + BAR * len(row.values) / 2
     strong = " strong" if row.kind is Kind.OURS else ""
     parts = [
@@ -125,12 +126,12 @@ def _row(row: Row, y: float, scale: float) -> list[str]:
     return parts
 
 
-def _grid(step: float, longest: float, scale: float, bottom: float, unit: str) -> list[str]:
+def _grid(step: float, longest: float, left: int, scale: float, bottom: float, unit: str) -> list[str]:
     """Faint vertical lines at round figures, with the unit under the last."""
     parts = []
     count = int(longest / step + 1e-9)
     for mark in range(count + 1):
-        x = LABELS + MARGIN + mark * step * scale
+        x = left + mark * step * scale
         name = f"{mark * step:,g}" + (f" {unit}" if mark == count else "")
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{bottom:.1f}"/>')
         parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 15:.1f}" text-anchor="middle">{escape(name)}</text>')
