@@ -1,0 +1,113 @@
+// The columns of the table, and how a row is put into its cells. A cell's text is set only where it differs.
+
+import { el, mark, say, style } from "./dom.js";
+import { age, bytes, count, tone } from "./format.js";
+
+/**
+ * `sort` is the server's name for the order. Columns go by their class: the style sheet says how wide they are, and
+ * which are left out when there is little room.
+ */
+export const COLUMNS = [
+  { name: "id", label: "Id", sort: "id" },
+  { name: "peer", label: "Peer", sort: "peer" },
+  { name: "state", label: "State", sort: "state" },
+  { name: "seconds", label: "In state", sort: "seconds" },
+  { name: "deadline", label: "Deadline", sort: "remaining" },
+  { name: "request", label: "Request" },
+  { name: "why", label: "Waits for" },
+  { name: "bytes", label: "In / out", sort: "bytes_out" },
+  { name: "served", label: "Served", sort: "requests" },
+];
+
+/** Those that the server sorts with the largest first. */
+export const DESCENDING = new Set(["seconds", "age", "bytes_in", "bytes_out", "requests"]);
+
+/** The heads of the columns: buttons that sort. `onSort` is given the server's name. */
+export function makeHead(onSort) {
+  const cells = COLUMNS.map((column) =>
+    el("div", { role: "columnheader", class: `cell ${column.name}`, "data-sort": column.sort },
+      column.sort ? el("button", { type: "button", class: "plain", onclick: () => onSort(column.sort) }, column.label) : column.label));
+  return el("div", { role: "row", class: "head", "aria-rowindex": "1" }, ...cells);
+}
+
+/** Show by what is sorted, and which way. */
+export function showSort(head, sort) {
+  const turned = sort.startsWith("-");
+  const name = sort.replace("-", "");
+  for (const cell of head.children) {
+    const chosen = cell.dataset.sort === name;
+    mark(cell, "aria-sort", chosen ? (DESCENDING.has(name) !== turned ? "descending" : "ascending") : null);
+  }
+}
+
+/** An empty line, used again and again for whatever row it has come to stand for. */
+export function makeLine(number) {
+  const cells = COLUMNS.map((column) => el("div", { role: "gridcell", class: `cell ${column.name}` }));
+  const [id, , state, , deadline] = cells;
+  const parts = {
+    dot: el("i", { class: "dot", "aria-hidden": "true" }),
+    state: el("span"),
+    bar: el("i"),
+    left: el("span"),
+    twist: el("i", { class: "twist", "aria-hidden": "true" }),
+    id: el("span"),
+  };
+  id.append(parts.twist, parts.id);
+  state.append(parts.dot, parts.state);
+  deadline.append(el("span", { class: "meter", "aria-hidden": "true" }, parts.bar), parts.left);
+  const element = el("div", { role: "row", class: "line", id: `line-${number}` }, ...cells);
+  return { element, cells, ...parts };
+}
+
+/** Put a connection into a line; `elapsed` are the seconds since the server looked. */
+export function showRow(line, row, elapsed) {
+  mark(line.element, "data-kind", row ? "row" : "empty");
+  const [, peer, , seconds, , request, why, size, served] = line.cells;
+  say(line.id, row ? row.id : "");
+  say(peer, row ? row.peer : "");
+  say(line.state, row ? row.state : "");
+  say(request, row ? row.request : "");
+  say(why, row ? row.chain.join(" ← ") : "");
+  say(size, row ? `${bytes(row.bytes_in)} / ${bytes(row.bytes_out)}` : "");
+  say(served, row ? count(row.requests) : "");
+  mark(line.dot, "data-tone", row ? tone(row.state) : null);
+  if (row) mark(why, "title", row.why);
+  if (row) showTimes(line, row, elapsed);
+  else {
+    say(seconds, "");
+    say(line.left, "");
+    mark(line.element, "data-due", null);
+    mark(line.element, "data-timed", null);
+  }
+}
+
+/** What moves between two looks: the time in the state, and what is left of the deadline. */
+export function showTimes(line, row, elapsed) {
+  say(line.cells[3], age(row.seconds + elapsed));
+  const { deadline } = row;
+  mark(line.element, "data-timed", deadline ? "" : null);
+  if (!deadline) {
+    say(line.left, "");
+    mark(line.element, "data-due", null);
+    return;
+  }
+  const left = Math.max(0, deadline.remaining - elapsed);
+  const share = deadline.seconds ? Math.min(1, left / deadline.seconds) : 0;
+  style(line.bar, "transform", `scaleX(${share.toFixed(3)})`);
+  say(line.left, left < 10 ? `${left.toFixed(1)} s` : age(left));
+  mark(line.element, "data-due", share < 0.1 ? "now" : share < 0.34 ? "soon" : null);
+}
+
+/** Put the head of a group into a line. */
+export function showGroup(line, group, open, elapsed) {
+  mark(line.element, "data-kind", "group");
+  mark(line.element, "data-due", null);
+  mark(line.element, "data-timed", null);
+  for (const cell of [line.cells[1], line.cells[5], line.cells[6], line.cells[7], line.cells[8]]) say(cell, "");
+  say(line.left, "");
+  say(line.id, group.key || "(none)");
+  say(line.state, count(group.count));
+  mark(line.dot, "data-tone", null);
+  say(line.cells[3], group.oldest === null ? "" : age(group.oldest + elapsed));
+  mark(line.element, "data-open", String(open));
+}

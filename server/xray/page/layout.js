@@ -1,0 +1,84 @@
+// Where the connection's machine is drawn: the arrangement of diagrams/connection.svg, made by hand for a screen.
+// Time runs downwards; the usual course is one column and one way back on its right. What goes wrong leaves to the
+// left, where two trunk lines run down: one to the answer that says so (SENDING_RESPONSE), one to the end (CLOSED).
+//
+// Another machine, or this one with states that are not placed here, is laid out by layered.js.
+
+/**
+ * @typedef {{x: number, y: number, w: number, h: number}} Box
+ * @typedef {{points: [number, number][], label?: [number, number, ("start"|"end")?]}} Route
+ * @typedef {{width: number, height: number, boxes: Record<string, Box>, routes: Record<string, Route>,
+ *            groups: (Box & {phrase: string, tone: string})[], start: [number, number][]}} Layout
+ */
+
+const TO_SENDING = 26;
+const TO_CLOSED = 12;
+
+/** Boxes of one column. */
+const left = (y) => ({ x: 44, y, w: 200, h: 78 });
+const middle = (y) => ({ x: 268, y, w: 204, h: 78 });
+
+/** A way along a trunk: out of a state's left side at `y`, down at `x`, into the side of another at `end`. */
+const trunk = (from, y, x, end) => ({ points: [[from, y], [x, y], [x, end], [268, end]] });
+
+/** @type {Layout} */
+export const CONNECTION = {
+  width: 668,
+  height: 852,
+  start: [[370, 10], [370, 40]],
+  groups: [
+    { phrase: "reading request", tone: "reading", x: 34, y: 22, w: 452, h: 332 },
+    { phrase: "querying backend", tone: "querying", x: 256, y: 364, w: 358, h: 114 },
+    { phrase: "sending response", tone: "sending", x: 256, y: 506, w: 230, h: 114 },
+  ],
+  boxes: {
+    AWAITING_REQUEST: middle(40),
+    READING_HEAD: left(148),
+    READING_BODY: left(262),
+    QUERYING_BACKEND: middle(390),
+    SENDING_RESPONSE: middle(532),
+    LINGERING: { x: 404, y: 660, w: 204, h: 78 },
+    CLOSED: { x: 268, y: 780, w: 204, h: 60 },
+  },
+  // By source, destination, and "!" for what goes wrong where the usual has a way of its own.
+  routes: {
+    "AWAITING_REQUEST>QUERYING_BACKEND": { points: [[370, 118], [370, 390]], label: [380, 246] },
+    "QUERYING_BACKEND>SENDING_RESPONSE": { points: [[370, 468], [370, 532]], label: [380, 492] },
+    "QUERYING_BACKEND>SENDING_RESPONSE!": { points: [[352, 468], [352, 532]] },
+    "SENDING_RESPONSE>AWAITING_REQUEST": {
+      points: [[472, 590], [626, 590], [626, 79], [472, 79]],
+      label: [616, 262, "end"],
+    },
+    "AWAITING_REQUEST>READING_HEAD": { points: [[268, 98], [144, 98], [144, 148]], label: [154, 92] },
+    "READING_HEAD>QUERYING_BACKEND": { points: [[244, 187], [338, 187], [338, 390]], label: [250, 181] },
+    "READING_BODY>QUERYING_BACKEND": { points: [[244, 292], [308, 292], [308, 390]], label: [250, 286] },
+    "QUERYING_BACKEND>READING_BODY": { points: [[268, 412], [144, 412], [144, 340]], label: [154, 406] },
+    "QUERYING_BACKEND>QUERYING_BACKEND": {
+      points: [[472, 404], [508, 404], [508, 428], [472, 428]],
+      label: [515, 412],
+    },
+    "SENDING_RESPONSE>QUERYING_BACKEND": {
+      points: [[472, 556], [508, 556], [508, 450], [472, 450]],
+      label: [515, 524],
+    },
+    "SENDING_RESPONSE>LINGERING": { points: [[440, 610], [440, 660]], label: [450, 638] },
+    "AWAITING_REQUEST>LINGERING": { points: [[472, 60], [650, 60], [650, 699], [608, 699]] },
+    "LINGERING>CLOSED": { points: [[506, 738], [506, 810], [472, 810]], label: [514, 780] },
+    "SENDING_RESPONSE>CLOSED": { points: [[330, 610], [330, 780]], label: [338, 760] },
+    "QUERYING_BACKEND>CLOSED": { points: [[268, 452], [226, 452], [226, 822], [268, 822]] },
+    "AWAITING_REQUEST>SENDING_RESPONSE": trunk(268, 74, TO_SENDING, 571),
+    "READING_HEAD>SENDING_RESPONSE": trunk(44, 206, TO_SENDING, 571),
+    "READING_BODY>SENDING_RESPONSE": trunk(44, 320, TO_SENDING, 571),
+    "AWAITING_REQUEST>CLOSED": trunk(268, 58, TO_CLOSED, 804),
+    "READING_HEAD>CLOSED": trunk(44, 170, TO_CLOSED, 804),
+    "READING_BODY>CLOSED": trunk(44, 284, TO_CLOSED, 804),
+  },
+};
+
+/** Whether a hand-made layout has a place for every state and a way for every row of a machine. */
+export function fits(layout, machine) {
+  return (
+    machine.states.every((state) => state.name in layout.boxes) &&
+    machine.rows.every((row) => `${row.source}>${row.dest}` in layout.routes)
+  );
+}

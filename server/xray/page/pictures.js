@@ -1,0 +1,96 @@
+// The diagrams, one a machine, and the tabs that switch between them; and for each the same as a list, for those who
+// would rather read, or have it read.
+
+import { byId, chooseTab, el, mark, say } from "./dom.js";
+import { describe, Diagram } from "./diagram.js";
+import { age, count, rate, span } from "./format.js";
+
+const LOOKS = [
+  ["HAPPY", "false", "the usual course"],
+  ["LAWFUL", "false", "lawful, less usual"],
+  ["LAWFUL", "true", "a deadline passed"],
+  ["FAULT", "false", "something went wrong"],
+];
+
+export class Pictures {
+  /**
+   * @param {import("./filters.js").View} view
+   * @param {(state: string) => void} onState
+   * @param {(kind: string) => void} onKind
+   */
+  constructor(view, onState, onKind) {
+    this.view = view;
+    this.onState = onState;
+    this.onKind = onKind;
+    /** @type {Map<string, {machine: any, diagram: Diagram|null, tab: HTMLElement, count: HTMLElement}>} */
+    this.machines = new Map();
+    byId("legend").append(...LOOKS.map(([way, late, words]) =>
+      el("span", {}, el("i", { class: "sample", "data-way": way, "data-late": late }), words)),
+      el("span", {}, el("i", { class: "sample warm" }), "the oldest nears its deadline"));
+  }
+
+  offer(machines) {
+    for (const machine of machines) {
+      const number = el("span", { class: "number" });
+      const tab = el("button", { type: "button", role: "tab", "data-kind": machine.name, "aria-controls": "diagram", onclick: () => this.onKind(machine.name) }, machine.name, number);
+      this.machines.set(machine.name, { machine, diagram: null, tab, count: number });
+      byId("machines").append(tab);
+    }
+  }
+
+  table(kind) {
+    return this.machines.get(kind)?.machine;
+  }
+
+  get current() {
+    return this.machines.get(this.view.kind);
+  }
+
+  /** The machine or the filter is another one. */
+  choose() {
+    const chosen = this.current;
+    if (!chosen) return;
+    chooseTab(byId("machines"), chosen.tab);
+    chosen.diagram ??= new Diagram(chosen.machine, this.onState);
+    const place = byId("diagram");
+    if (place.firstChild !== chosen.diagram.element) place.replaceChildren(chosen.diagram.element);
+    chosen.diagram.choose(this.view.states);
+  }
+
+  update(beat, dwell) {
+    for (const [kind, { count: number }] of this.machines) say(number, count(beat.machines[kind]?.total ?? 0));
+    this.choose();
+    const elapsed = 0;
+    this.current?.diagram?.update(beat, dwell[this.view.kind], elapsed);
+    this.list(beat, dwell[this.view.kind] ?? {});
+  }
+
+  trace(rows, state, pointed, kind) {
+    for (const [name, { diagram }] of this.machines) diagram?.trace(name === kind ? rows : null, state, pointed);
+  }
+
+  /** The same as a list: made once a machine, then only its texts change. */
+  list(beat, dwell) {
+    const kind = this.view.kind;
+    const machine = this.table(kind);
+    const place = byId("aslist");
+    if (place.dataset.kind !== kind) {
+      place.dataset.kind = kind;
+      const head = (...names) => el("thead", {}, el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, name))));
+      const body = (rows, width) => el("tbody", {}, ...rows.map((title) => el("tr", {}, el("th", { scope: "row" }, title), ...Array.from({ length: width }, () => el("td")))));
+      place.replaceChildren(
+        el("table", { class: "states" }, el("caption", {}, "States"), head("State", "Now", "Oldest", "Half below", "99 % below"), body(machine.states.filter((one) => !one.final).map((one) => one.name), 4)),
+        el("table", { class: "edges" }, el("caption", {}, "Passages"), head("Passage", "So far", "Rate"), body(machine.rows.map((row) => `${row.source} → ${row.dest}: ${describe(row)}`), 2)));
+    }
+    const [states, edges] = place.querySelectorAll("tbody");
+    const put = (row, texts) => texts.forEach((text, at) => say(row.children[at + 1], text));
+    const found = beat.machines[kind] ?? { states: {}, oldest: {} };
+    machine.states.filter((one) => !one.final).forEach(({ name }, at) => {
+      const oldest = found.oldest[name];
+      const stays = dwell[name];
+      put(states.children[at], [count(found.states[name] ?? 0), oldest === undefined ? "–" : age(oldest), span(stays?.p50), span(stays?.p99)]);
+    });
+    machine.rows.forEach((_, at) => put(edges.children[at], [count(beat.edges[kind]?.[at] ?? 0), rate(beat.rates?.[kind]?.[at]) || "–"]));
+    mark(place, "data-beat", Math.round(beat.now));
+  }
+}

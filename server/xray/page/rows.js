@@ -1,0 +1,138 @@
+// Which rows the table has, and how they are fetched: only those that are looked at, a stretch at a time. The server
+// filters, sorts, groups and counts; at ten thousand connections a page holds two hundred.
+
+import { ask, query } from "./api.js";
+import { parametersOf } from "./filters.js";
+
+/** Rows fetched above and below what is seen: scrolling meets them before they are asked for. */
+const AROUND = 60;
+/** Rows kept at most of a stretch. */
+const KEPT = 600;
+
+/** @typedef {{key: string|null, count: number, oldest: number|null, open: boolean, rows: Map<number, any>, at: number}} Segment */
+
+export class Rows {
+  /** @param {import("./filters.js").View} view */
+  constructor(view) {
+    this.view = view;
+    /** @type {Segment[]} */
+    this.segments = [segment(null)];
+    this.matched = 0;
+    this.total = 0;
+    this.fetched = performance.now();
+    /** @type {AbortController|null} */
+    this.running = null;
+  }
+
+  /** Forget everything: what is looked at is another thing now. */
+  reset() {
+    this.running?.abort();
+    this.segments = this.view.group ? [] : [segment(null)];
+  }
+
+  get lines() {
+    return this.segments.reduce((sum, one) => sum + length(one), 0);
+  }
+
+  /** What stands in a line: the segment, and the row's place in it (-1: the group's head). */
+  at(line) {
+    let start = 0;
+    for (const one of this.segments) {
+      const size = length(one);
+      if (line < start + size) {
+        const place = line - start - (one.key === null ? 0 : 1);
+        return { segment: one, place, row: one.rows.get(place) };
+      }
+      start += size;
+    }
+    return null;
+  }
+
+  /** The line of a row that is loaded, or -1. */
+  lineOf(id) {
+    let start = 0;
+    for (const one of this.segments) {
+      if (one.open) for (const [place, row] of one.rows) if (row.id === id) return start + place + (one.key === null ? 0 : 1);
+      start += length(one);
+    }
+    return -1;
+  }
+
+  isMissing(first, last) {
+    for (let line = first; line < last; line++) {
+      const found = this.at(line);
+      if (found && found.place >= 0 && !found.row) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Fetch the lines from `first` to `last`, and what lies around them. An earlier fetch that still runs is given up.
+   * Raises Refused, TypeError, or AbortError when it was itself given up.
+   */
+  async fetch(first, last) {
+    this.running?.abort();
+    const own = (this.running = new AbortController());
+    const { group } = this.view;
+    if (group) await this.fetchGroups(own.signal);
+    const wanted = this.stretches(Math.max(0, first - AROUND), last + AROUND);
+    await Promise.all(wanted.map((one) => this.fetchStretch(one, own.signal)));
+    if (this.running === own) this.running = null;
+    this.fetched = performance.now();
+  }
+
+  /** The parts of segments that lie between two lines. */
+  stretches(first, last) {
+    const found = [];
+    let start = 0;
+    for (const one of this.segments) {
+      const begin = start + (one.key === null ? 0 : 1);
+      const size = Math.max(one.count, one.key === null ? last : 0);
+      const from = Math.max(first - begin, 0);
+      const to = Math.min(last - begin, size);
+      if (one.open && to > from) found.push({ segment: one, from, to });
+      start += length(one);
+    }
+    return found;
+  }
+
+  async fetchGroups(signal) {
+    const { group } = this.view;
+    const answer = await ask(`connections.json${query({ ...parametersOf(this.view), group })}&limit=0`, { signal });
+    this.take(answer);
+    const before = new Map(this.segments.map((one) => [one.key, one]));
+    this.segments = answer.groups.map(({ key, count, oldest }) =>
+      Object.assign(before.get(key) ?? segment(key), { count, oldest, at: performance.now() }));
+  }
+
+  async fetchStretch({ segment: one, from, to }, signal) {
+    const { group, sort } = this.view;
+    const parameters = { ...parametersOf(this.view), sort, offset: from, limit: to - from };
+    if (one.key !== null && group === "state") parameters.state = one.key;
+    // Groups are of peers without their ports; a filter is the beginning of a peer with its port.
+    if (one.key !== null && group === "peer") parameters.peer = `${one.key}:`;
+    const answer = await ask(`connections.json${query(parameters)}`, { signal });
+    if (one.key === null) this.take(answer);
+    one.count = answer.matched;
+    one.at = performance.now();
+    // What lies outside was sorted in another moment: near by it is better than nothing, far away it goes.
+    if (one.rows.size > KEPT) one.rows.clear();
+    for (const place of one.rows.keys()) if (place >= one.count) one.rows.delete(place);
+    answer.rows.forEach((row, offset) => {
+      row.received = one.at;
+      one.rows.set(from + offset, row);
+    });
+  }
+
+  take(answer) {
+    this.matched = answer.matched;
+    this.total = answer.total;
+  }
+}
+
+/** @returns {Segment} */
+function segment(key) {
+  return { key, count: 0, oldest: null, open: key === null, rows: new Map(), at: performance.now() };
+}
+
+const length = (one) => (one.key === null ? one.count : 1 + (one.open ? one.count : 0));
