@@ -3,6 +3,7 @@
 They are chosen from the cut itself, before a word is made of them: of 10,000 connections a page wants a hundred.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ MOST = 20_000
 
 USUAL = 100
 """Rows in one answer, unless asked otherwise: more than a person reads."""
+
+_SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)", re.ASCII)
 
 KINDS = {name: tuple(table.states.__members__) for name, table in TABLES.items()}
 
@@ -116,7 +119,7 @@ def parse(query: str, others: Iterable[str] = ()) -> tuple[Filter, dict[str, str
     wanted = Filter(
         kind,
         _states(given.get("state", ""), kind),
-        _seconds(given.get("older", "")),
+        _seconds(given.get("older", "0")),
         given.get("peer", ""),
         given.get("path", ""),
         sort,
@@ -142,19 +145,17 @@ def _parameters(query: str, known: Iterable[str]) -> dict[str, str]:
 
 def _states(text: str, kind: str) -> frozenset[str]:
     states = frozenset(text.upper().replace("-", "_").split(",")) - {""}
-    known = {state for name, names in KINDS.items() if kind in ("*", name) for state in names}
-    if not states <= known:
-        raise HTTPError(400, f"state={min(states - known)}: there is no such state; there are {', '.join(known)}.")
+    known = dict.fromkeys(state for name, names in KINDS.items() if kind in ("*", name) for state in names)
+    if not states <= known.keys():
+        raise HTTPError(400, f"state={min(states - known.keys())}: there is no such state; there are {', '.join(known)}.")
     return states
 
 
 def _seconds(text: str) -> float:
-    number, factor = text, 1.0
-    if text and text[-1] in "smh":
-        number, factor = text[:-1], {"s": 1.0, "m": 60.0, "h": 3600.0}[text[-1]]
-    if number and not number.replace(".", "", 1).isdecimal():
+    match = _SECONDS.fullmatch(text)
+    if match is None:
         raise HTTPError(400, f"older={text}: write seconds, such as 30, or 5m, or 2h.")
-    return float(number or 0) * factor
+    return float(match[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
 
 
 def _count(name: str, text: str) -> int:

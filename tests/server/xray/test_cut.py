@@ -1,0 +1,209 @@
+"""A cut: consistent between two turns, and from outside while the loop stands in a handler."""
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from handlers.messages import Request, Response
+from server.loop import Loop
+from server.poller import open_poller
+from server.xray.cut import PATIENCE, Look, Seens, take, take_from_outside
+from statemachines.contract import Facts
+from tests.server.support import GET, HELLO, Pending, bench_of, hello
+from tests.server.xray.support import Gate, cut_of, live, waiting
+from tests.support.client import Client
+from tests.support.waiting import eventually
+
+
+def test_a_cut_holds_every_machine_with_its_node_its_time_and_its_glance() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        bench.clock.now += 2
+        client.send(GET)
+        cut = cut_of(bench)
+        assert len(cut.seen) == len(bench.loop.machines) == 2
+        assert cut.seen[0][0] is bench.loop.wake_up
+        machine, node, since, glance = cut.seen[1]
+        assert (machine, node, since) == (client.connection, client.connection.node, bench.clock.now)
+        facts = Facts(*glance)
+        assert (facts.number, facts.peer, facts.born) == (1, "client", bench.clock.now - 2)
+        assert (facts.bytes_in, facts.bytes_out, facts.served) == (len(GET), len(HELLO), 1)
+        assert (facts.request, facts.operation, facts.status, facts.pace) == (None, None, None, None)
+
+
+def test_a_cut_stays_what_it_was_while_the_machines_go_on() -> None:
+    with bench_of(waiting()) as bench:
+        client = bench.connect()
+        client.send(GET)
+        cut = cut_of(bench)
+        client.leave()
+        _, node, _, glance = cut.seen[1]
+        assert node.state == "QUERYING_BACKEND"
+        assert Facts(*glance).request.target == "/"
+        assert len(cut_of(bench).seen) == 1
+
+
+def test_a_paced_state_tells_its_pace() -> None:
+    async def read(request: Request) -> Response:
+        return Response(await request.read())
+
+    with bench_of(read) as bench:
+        client = bench.connect()
+        client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n12345")
+        facts = Facts(*cut_of(bench).seen[1][3])
+        assert facts.pace == (30.0, 240, 5.0)
+        assert facts.progressed == bench.clock.now
+        assert facts.waited == 0
+        assert facts.moved >= 5
+
+
+def test_a_copy_leaves_next_to_nothing_to_the_collector_of_cycles() -> None:
+    """20,000 tuples would make it go through everything that lives, while nothing is served."""
+    with bench_of(hello) as bench:
+        for _ in range(100):
+            bench.connect()
+        machines = list(bench.loop.machines.values())
+        gc.collect()
+        gc.disable()
+        try:
+            before = gc.get_count()[0]
+            seen = Seens(machines)
+            assert len(seen) == 101
+            assert gc.get_count()[0] - before < 20
+            before = gc.get_count()[0]
+            assert sum(1 for _ in seen) == 101
+            assert gc.get_count()[0] - before < 20
+        finally:
+            gc.enable()
+
+
+def test_the_loop_that_turns_answers_between_two_turns() -> None:
+    with live(hello) as server:
+        loop = server.json("/snapshot.json")["loop"]
+        assert loop["blocked"] is None
+        assert 0 <= loop["lag"] < 20
+        assert 0 <= loop["pause"] < 1
+        assert server.json("/connections.json")["consistent"] is True
+
+
+@pytest.mark.parametrize("computes", [False, True], ids=["sleeps", "computes"])
+def test_a_blocked_loop_is_seen_from_outside_with_its_handler_and_its_stack(computes: bool) -> None:
+    gate = Gate(computes=computes)
+    with live(gate) as server, Client(server.address) as idle, Client(server.address) as client:
+        idle.get("/")
+        client.send(b"GET /block?secret=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert gate.entered.wait(20)
+        try:
+            snapshot = server.json("/snapshot.json")
+            assert snapshot["consistent"] is False
+            blocked = snapshot["loop"]["blocked"]
+            assert blocked["seconds"] >= PATIENCE * 0.9
+            assert blocked["id"] == "2"
+            assert blocked["why"].startswith("GET /block?... QUERYING_BACKEND ")
+            functions = [frame["function"] for frame in blocked["stack"]]
+            assert functions[0] in ("_bootstrap", "run")
+            assert ("compute" if computes else "sleep") in functions
+            assert any(frame["code"] for frame in blocked["stack"])
+            banner = snapshot["banners"][0]
+            assert (banner["kind"], banner["level"], banner["connections"]) == ("blocked", "critical", ["2"])
+            assert "by connection 2 (GET /block?...)" in banner["text"]
+            assert snapshot["machines"]["connection"]["states"]["AWAITING_REQUEST"] == 1
+            ready = server.x("/readyz")
+            assert ready.status in (200, 503)  # 503 from the first second on
+            again = eventually(lambda: one if (one := server.x("/readyz")).status == 503 else None)
+            assert "blocked for" in again.text
+        finally:
+            gate.opened.set()
+        assert client.answer().text == "late"
+        assert server.json("/snapshot.json")["loop"]["blocked"] is None
+        assert server.x("/readyz").text == "ready\n"
+
+
+def test_a_loop_that_is_not_run_is_blocked_by_nobody() -> None:
+    with bench_of(hello) as bench:
+        cut = take_from_outside(bench.loop)
+        assert cut.blocked is not None
+        assert cut.blocked.machine is None
+        assert not cut.consistent
+
+
+def test_a_recursion_leaves_a_stack_of_bounded_depth() -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def deep(depth: int) -> Response:
+        if depth:
+            return deep(depth - 1)
+        entered.set()
+        go_on.wait(20)
+        return Response(b"up")
+
+    with live(lambda _: deep(200)) as server, Client(server.address) as client:
+        client.send(GET)
+        assert entered.wait(20)
+        blocked = server.json("/snapshot.json")["loop"]["blocked"]
+        go_on.set()
+        assert len(blocked["stack"]) == 40
+        assert blocked["stack"][-1]["function"] == "wait"
+        assert client.answer().text == "up"
+
+
+# --- the operation
+
+
+@pytest.fixture
+def loops() -> Iterator[tuple[Loop, Loop]]:
+    """Two loops that nobody runs: the one that is looked at, and ours."""
+
+    def crashed(machine: object, error: BaseException) -> None:
+        raise error
+
+    pair = Loop(open_poller(), crashed), Loop(open_poller(), crashed)
+    yield pair
+    for loop in pair:
+        loop.close()
+
+
+class Executor:
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.results: list[object] = []
+
+    def finished(self, operation: object, result: object = None, error: BaseException | None = None) -> None:
+        assert error is None
+        self.results.append(result)
+
+
+def test_a_look_is_delivered_once_although_its_patience_ends_later(loops: tuple[Loop, Loop]) -> None:
+    main, ours = loops
+    executor, look = Executor(ours), Look(main, ours)
+    look.start(executor)
+    main.turn(0)
+    ours.turn(0)
+    assert len(executor.results) == 1
+    turn_until(ours, time.monotonic() + PATIENCE * 2)
+    assert len(executor.results) == 1
+    assert look.describe() == "the main loop's next turn"
+
+
+def test_a_look_that_is_given_up_reports_nothing(loops: tuple[Loop, Loop]) -> None:
+    main, ours = loops
+    executor, look = Executor(ours), Look(main, ours)
+    look.start(executor)
+    look.cancel()
+    main.turn(0)
+    turn_until(ours, time.monotonic() + PATIENCE * 2)
+    assert executor.results == []
+
+
+def turn_until(loop: Loop, limit: float) -> None:
+    while time.monotonic() < limit:
+        loop.turn(0.01)
+
+
+def test_a_cut_on_the_loops_own_thread_counts_how_long_it_took() -> None:
+    with bench_of(lambda _: Pending()) as bench:
+        cut = take(bench.loop, bench.clock.now - 3)
+        assert (cut.lag, cut.pause, cut.turns) == (3, 0, bench.loop.turns)
