@@ -152,6 +152,40 @@ async def async_pieces(piece: bytes, count: int) -> AsyncIterator[bytes]:
         MARKS.append("stream ended")
 
 
+@router.get("/stream-slowly/{count:int}/{milliseconds:int}")
+def stream_slowly(request: Request, count: int, milliseconds: int) -> Response:
+    """A piece now and then."""
+
+    async def produce() -> AsyncIterator[bytes]:
+        for _ in range(count):
+            await in_thread(time.sleep, milliseconds / 1000)
+            yield b"piece\n"
+
+    return Response(produce())
+
+
+PRODUCED = 0
+"""Bytes that `/counted` has yielded."""
+
+
+@router.get("/counted/{size:int}")
+def counted(request: Request, size: int) -> Response:
+    """Without an end, counting."""
+
+    def produce() -> Iterator[bytes]:
+        global PRODUCED
+        while True:
+            PRODUCED += size
+            yield b"x" * size
+
+    return Response(produce())
+
+
+@router.get("/produced")
+def produced(request: Request) -> Response:
+    return text_response(str(PRODUCED))
+
+
 @router.get("/firehose")
 def firehose(request: Request) -> Response:
     """Without an end, as fast as the client takes it."""
