@@ -168,7 +168,7 @@ class Socket(TCP):
         self._fail()
         return super().read()
 
-    def write(self, data: bytes | memoryview, *, more: bool = False) -> int:
+    def write(self, data: bytes | memoryview, more: bool = False) -> int:
         self._fail()
         room = next(self.takes, None)
         if room == 0:

@@ -116,7 +116,7 @@ def test_a_producer_gets_no_further_than_its_allowance_in_one_turn() -> None:
         assert client.settle() == awaiting(client_way(101), b"", "1-1 GET / 200")
 
 
-def takes_all(data: bytes | memoryview, *, more: bool = False) -> int:
+def takes_all(data: bytes | memoryview, more: bool = False) -> int:
     return len(data)
 
 

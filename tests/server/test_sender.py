@@ -1,5 +1,6 @@
 """The sending half: bytes and files go out whole and in order, however little the socket takes at a time."""
 
+import errno
 import itertools
 import os
 from typing import Any
@@ -158,6 +159,19 @@ def test_files_of_a_list_that_were_not_reached_are_closed_all_the_same(method: b
         bench.settle()
         assert client.connection.state is C
     assert not any(file.owned for file in files)
+
+
+@pytest.mark.parametrize("data", [b"", b"data"])
+def test_a_file_that_can_not_be_closed_harms_no_answer(data: bytes) -> None:
+    class Unclosable(File):
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.EIO, "Input/output error")
+
+    with bench_of(lambda _: Response(Unclosable(temporary(data), 0, len(data)))) as bench:
+        client = bench.connect()
+        whole = client.send(GET)
+        assert (whole.state, whole.sent) == (A, head(length=len(data)) + data)
 
 
 # --- output that the socket takes piece by piece
