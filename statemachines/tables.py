@@ -1,7 +1,16 @@
 """Every machine there is, by name, in the order in which they are best explained."""
 
-from statemachines import connection, listener, process, upstream, wakeup
+from statemachines import connection, listener, postgres, postgres_cancel, process, upstream, wakeup
 
 TABLES = {
-    table.name: table for table in (connection.TABLE, upstream.TABLE, listener.TABLE, process.TABLE, wakeup.TABLE)
+    table.name: table
+    for table in (
+        connection.TABLE,
+        upstream.TABLE,
+        postgres.TABLE,
+        postgres_cancel.TABLE,
+        listener.TABLE,
+        process.TABLE,
+        wakeup.TABLE,
+    )
 }
