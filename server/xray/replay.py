@@ -92,11 +92,16 @@ def _step(table: Table, number: int, passage: dict[str, Any], state: str | None,
     if not rows:
         raise Disagreement(f"{here}: the table has no row for {trigger} in {source}")
     if not any(row.dest == dest and row.guard == passage.get("guard", row.guard) for row in rows):
-        ways = " or ".join(f"{row.dest}" + (f" if {row.guard}" if row.guard else "") for row in rows)
-        raise Disagreement(f"{here}: {trigger} in {source} leads to {ways}, not to {dest}")
+        ways = " or ".join(_way(row.dest, row.guard) for row in rows)
+        said = _way(dest, passage.get("guard", ""))
+        raise Disagreement(f"{here}: {trigger} in {source} leads to {ways}, not to {said}")
     if passage["at"] < time:
         raise Disagreement(f"{here} is {time - passage['at']:.6f} s before the one before it")
     return dest, passage["at"]
+
+
+def _way(dest: str, guard: str) -> str:
+    return f"{dest} if {guard}" if guard else str(dest)
 
 
 def _cause(table: Table, passage: dict[str, Any]) -> str | None:

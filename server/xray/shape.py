@@ -61,9 +61,9 @@ With `?format=text`, `mermaid`, `perfetto` or `recording`, of either: an export 
     GET /ended.json
     {"now": ..., "abnormal": [Ended, ...newest first...], "normal": [...]}
     Ended
-    {"id": "16", "peer": "...", "accepted_at": ..., "ended_at": ..., "age": 3.0, "lasted": 12.0, "cause": "deadline",
-     "state": "READING_HEAD", "trigger": "DEADLINE_PASSED", "way": "FAULT", "request": "", "requests": 0,
-     "bytes_in": 3, "bytes_out": 0, "truncated": false, "why": "...", "path": [Passage, ...]}
+    {"id": "16", "kind": "connection", "peer": "...", "accepted_at": ..., "ended_at": ..., "age": 3.0, "lasted": 12.0,
+     "cause": "deadline", "state": "READING_HEAD", "trigger": "DEADLINE_PASSED", "way": "FAULT", "request": "",
+     "requests": 0, "bytes_in": 3, "bytes_out": 0, "truncated": false, "why": "...", "path": [Passage, ...]}
 
     GET /events   text/event-stream, about once a second: `event: beat`, `data:` as /snapshot.json without `rows` and
     `dwell`, and with `"rates": {"connection": [12.0, ...passages a second, by row...]}`.

@@ -55,7 +55,7 @@ def waiting(words: str = "thread: running find") -> Callable[[Request], Any]:
 
 def cut_of(bench: Bench) -> Cut:
     """A cut of a bench's loop."""
-    return take(cast("Loop", bench.loop))
+    return take(bench.loop)
 
 
 def row_of(bench: Bench, **options: Any) -> dict[str, Any]:
@@ -134,9 +134,8 @@ class Live:
 
     def standing(self, state: str, count: int) -> list[dict[str, Any]]:
         """The rows of that state, once there are so many."""
-        return eventually(
-            lambda: found if len(found := self.rows(f"?state={state}")) == count else None, what=f"{count} in {state}"
-        )
+        eventually(lambda: len(self.rows(f"?state={state}")) == count, what=f"{count} in {state}")
+        return self.rows(f"?state={state}")
 
     def log(self, event: str) -> list[dict[str, Any]]:
         """What was logged by that name."""

@@ -113,8 +113,8 @@ def test_a_blocked_loop_is_seen_from_outside_with_its_handler_and_its_stack(comp
             assert snapshot["machines"]["connection"]["states"]["AWAITING_REQUEST"] == 1
             ready = server.x("/readyz")
             assert ready.status in (200, 503)  # 503 from the first second on
-            again = eventually(lambda: one if (one := server.x("/readyz")).status == 503 else None)
-            assert "blocked for" in again.text
+            eventually(lambda: server.x("/readyz").status == 503)
+            assert "blocked for" in server.x("/readyz").text
         finally:
             gate.opened.set()
         assert client.answer().text == "late"

@@ -1,0 +1,174 @@
+"""The recorder: what is kept of those that have ended, and the bounds of it."""
+
+from collections import deque
+
+import pytest
+
+from server.xray.recorder import LONGEST, Recorder, passages, recording_of, told
+from statemachines.connection import Trigger as T
+from statemachines.contract import Facts
+from statemachines.engine import HISTORY
+from tests.server.support import GET, Bench, bench_of, hello, reset
+from tests.server.xray.support import waiting
+
+
+def end(bench: Bench, how: str) -> None:
+    """One connection, from its beginning to its end."""
+    client = bench.connect(tcp=how == "reset")
+    if how == "reset":
+        client.send(b"GET / HTTP/1.1\r\n")
+        reset(client)
+        bench.settle()
+    elif how == "order":
+        client.send(GET)
+        bench.loop.fire(client.connection, T.CLOSE_ORDERED)
+        bench.settle()
+    else:
+        client.half_close()
+    assert client.is_closed
+
+
+def test_a_normal_end_and_an_abnormal_one_are_kept_apart() -> None:
+    with bench_of(waiting()) as bench:
+        end(bench, "leave")
+        end(bench, "order")
+        recorder = bench.service.recorder
+        (normal,), (abnormal,) = recorder.normal, recorder.abnormal
+        assert (normal.id, normal.ending(), normal.request) == ("1", "client in AWAITING_REQUEST", "")
+        assert (abnormal.id, abnormal.ending(), abnormal.request) == ("2", "operator in QUERYING_BACKEND", "GET /")
+        assert [edge.trigger for _, edge in abnormal.path] == ["HEAD_RECEIVED", "CLOSE_ORDERED"]
+        assert (abnormal.bytes_in, abnormal.bytes_out, abnormal.requests) == (len(GET), 0, 1)
+        assert abnormal.whole
+        assert abnormal.ended_at == bench.clock.now
+
+
+def test_abnormal_ends_outlast_any_number_of_normal_ones() -> None:
+    with bench_of(waiting()) as bench:
+        bench.service.recorder = Recorder(normal=3, abnormal=5)
+        end(bench, "order")
+        for _ in range(10):
+            end(bench, "leave")
+        recorder = bench.service.recorder
+        assert [one.id for one in recorder.normal] == ["9", "10", "11"]
+        assert [one.id for one in recorder.abnormal] == ["1"]
+
+
+def test_each_ring_is_full_at_its_bound_and_forgets_the_oldest_beyond_it() -> None:
+    with bench_of(waiting()) as bench:
+        bench.service.recorder = recorder = Recorder(normal=3, abnormal=5)
+        for _ in range(5):
+            end(bench, "order")
+        assert [one.id for one in recorder.abnormal] == ["1", "2", "3", "4", "5"]
+        end(bench, "order")
+        assert [one.id for one in recorder.abnormal] == ["2", "3", "4", "5", "6"]
+        assert sum(recorder.ends.values()) == 6
+
+
+def test_the_sums_of_the_ended_go_on_when_their_recordings_are_forgotten() -> None:
+    with bench_of(hello) as bench:
+        bench.service.recorder = recorder = Recorder(normal=1)
+        for _ in range(3):
+            client = bench.connect()
+            client.send(GET)
+            client.half_close()
+        assert (recorder.bytes_in, recorder.served) == (3 * len(GET), 3)
+        assert recorder.bytes_out > 0
+        assert [(edge.row.ends, count) for edge, count in recorder.ends.items()] == [("client", 3)]
+
+
+def test_a_recording_holds_no_field_of_the_request_and_a_line_of_bounded_length() -> None:
+    with bench_of(waiting()) as bench:
+        client = bench.connect()
+        target = b"/" + b"a" * (LONGEST - 5) + b"b"
+        client.send(b"GET %b HTTP/1.1\r\nhost: x\r\ncookie: secret\r\n\r\n" % target)
+        bench.loop.fire(client.connection, T.CLOSE_ORDERED)
+        (one,) = bench.service.recorder.abnormal
+        assert len(one.request) == LONGEST
+        assert one.request == f"GET /{'a' * (LONGEST - 5)}"
+        assert "secret" not in repr(one)
+
+
+def test_a_long_path_keeps_its_end_and_says_that_it_is_not_whole() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        client.connection.trail = deque(maxlen=2 * HISTORY)
+        for _ in range(HISTORY):
+            client.send(GET)
+        client.half_close()
+        (one,) = bench.service.recorder.normal
+        assert len(one.path) == HISTORY
+        assert not one.whole
+        assert one.path[-1][1].trigger == "PEER_CLOSED"
+
+
+def test_a_recording_is_found_by_its_name() -> None:
+    with bench_of(waiting()) as bench:
+        end(bench, "leave")
+        end(bench, "order")
+        recorder = bench.service.recorder
+        assert recorder.find("1") is recorder.normal[0]
+        assert recorder.find("2") is recorder.abnormal[0]
+        assert recorder.find("3") is None
+
+
+def test_an_open_machine_can_be_recorded_too() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        client.send(GET)
+        one = recording_of(client.connection, Facts(*client.connection.glance()), client.connection.history)
+        assert (one.ended_at, one.edge, one.ending(), one.requests) == (None, None, "", 1)
+
+
+@pytest.mark.parametrize(("dropped", "dangling"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_a_history_read_in_the_middle_of_a_passage_is_whole_pairs(dropped: int, dangling: int) -> None:
+    """The engine appends a time and then an edge; another thread may look in between, at a trail that is full."""
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        client.send(GET)
+        machine = client.connection
+        whole = machine.history
+        machine.trail = deque(list(machine.trail)[dropped:] + [bench.clock.now] * dangling)
+        assert passages(machine) == whole[dropped:]
+
+
+def test_a_history_is_told_in_lines() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        client.send(GET)
+        bench.clock.now += 2
+        client.half_close()
+        assert told(client.connection.history) == [
+            "HEAD_RECEIVED -> QUERYING_BACKEND from AWAITING_REQUEST",
+            "OUTPUT_READY -> SENDING_RESPONSE after 0.000 s",
+            "OUTPUT_FLUSHED -> AWAITING_REQUEST after 0.000 s",
+            "PEER_CLOSED -> CLOSED after 2.000 s",
+        ]
+
+
+def test_a_deadline_that_fires_tells_the_log_the_history() -> None:
+    with bench_of(hello, head_timeout=10.0) as bench:
+        client = bench.connect()
+        client.send(b"GET / HT")
+        bench.after(10)
+        client.far.close()
+        bench.settle()
+        (event,) = [event for event in bench.logs.events if event["event"] == "connection_ended"]
+        assert (event["cause"], event["state"]) == ("deadline", "READING_HEAD")
+        assert event["history"][:2] == [
+            "HEAD_STARTED -> READING_HEAD from AWAITING_REQUEST",
+            "DEADLINE_PASSED -> SENDING_RESPONSE after 10.000 s",
+        ]
+
+
+def test_another_end_is_logged_without_it() -> None:
+    with bench_of(waiting()) as bench:
+        end(bench, "order")
+        (event,) = [event for event in bench.logs.events if event["event"] == "connection_ended"]
+        assert "history" not in event
+
+
+def test_a_reset_inside_a_head_is_an_abnormal_end() -> None:
+    with bench_of(hello) as bench:
+        end(bench, "reset")
+        (one,) = bench.service.recorder.abnormal
+        assert one.ending() == "client in READING_HEAD"
