@@ -1,0 +1,40 @@
+"""The grammar of HTTP that requests and responses share, as linear regular expressions.
+
+Every unbounded repeat is possessive, so that none goes back over what it has matched. Whoever reads or writes a message
+outside `server.http` takes them from here; `server.http.gate` could.
+"""
+
+import re
+
+# RFC 9110 section 5.6.2, written as the inside of a character class.
+TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
+# RFC 9110 section 5.5: VCHAR, SP, HTAB and obs-text. No other control byte, so no CR, LF, NUL or DEL.
+TEXT = rb"\t\x20-\x7e\x80-\xff"
+
+is_token = re.compile(b"[" + TOKEN + b"]++").fullmatch
+"""Whether bytes are a field name, or a method."""
+
+is_value = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[" + TEXT + rb"]*[\x21-\x7e\x80-\xff])?)?").fullmatch
+"""Whether bytes are a field value, without white space at its ends."""
+
+is_length = re.compile(rb"[0-9]{1,19}").fullmatch
+"""Whether bytes are a Content-Length: ASCII digits, and no more of them than fit in 64 bits."""
+
+# RFC 9112 section 5: no white space before the colon, no folded line, every line ended by CRLF.
+field_block = re.compile(b"(?:[" + TOKEN + b"]++:[" + TEXT + b"]*+\r\n)*+\r\n").match
+"""A whole field block with the empty line that ends it."""
+
+field_lines = re.compile(b"([" + TOKEN + b"]++):[\t ]*+([" + TEXT + b"]*+)\r\n").findall
+"""The names and values of a block that `field_block` has matched; white space may follow a value."""
+
+# RFC 9112 section 7.1.1 and RFC 9110 section 5.6.4, for a chunk line.
+is_extensions = re.compile(
+    b"(?:;[" + TOKEN + b"]++(?:=(?:[" + TOKEN + rb"]++|\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++"
+    b"|\\\\[" + TEXT + b'])*+"))?+)*+'
+).fullmatch
+"""Whether what follows a chunk's size is a list of chunk extensions."""
+
+
+def members(value: bytes) -> list[bytes]:
+    """The members of a comma-separated list, lower case and without empty ones (RFC 9110 section 5.6.1)."""
+    return [member for part in value.lower().split(b",") if (member := part.strip(b" \t"))]
