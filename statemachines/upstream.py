@@ -129,7 +129,7 @@ class Model(Protocol):
     def deliver_end(self) -> Name | None:
         """Tell whoever asked that the answer is complete; the connection is not used again."""
 
-    def pool(self) -> Name | None:
+    def return_to_pool(self) -> Name | None:
         """The same, and take the next request: REQUEST_GIVEN when one waits for a connection."""
 
     def give_up(self) -> Name | None:
@@ -249,7 +249,7 @@ ROWS = (
     Row(S.AWAITING_PIECE, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
     Row(S.AWAITING_PIECE, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the upstream thinks
-    Row(S.AWAITING_RESPONSE, T.ANSWER_ENDED, S.IDLE, "may_be_pooled", "pool", Way.HAPPY),
+    Row(S.AWAITING_RESPONSE, T.ANSWER_ENDED, S.IDLE, "may_be_pooled", "return_to_pool", Way.HAPPY),
     Row(S.AWAITING_RESPONSE, T.ANSWER_ENDED, S.CLOSED, "", "deliver_end", ends=Cause.UPSTREAM),
     Row(S.AWAITING_RESPONSE, T.HEAD_RECEIVED, S.HOLDING_BODY, action="deliver_head"),
     Row(S.AWAITING_RESPONSE, T.ANSWER_REFUSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
@@ -266,7 +266,7 @@ ROWS = (
     Row(S.HOLDING_BODY, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the answer's reader waits for its body
     Row(S.READING_BODY, T.PIECE_RECEIVED, S.HOLDING_BODY, action="deliver_piece", way=Way.HAPPY),
-    Row(S.READING_BODY, T.ANSWER_ENDED, S.IDLE, "may_be_pooled", "pool", Way.HAPPY),
+    Row(S.READING_BODY, T.ANSWER_ENDED, S.IDLE, "may_be_pooled", "return_to_pool", Way.HAPPY),
     Row(S.READING_BODY, T.ANSWER_ENDED, S.CLOSED, "", "deliver_end", ends=Cause.UPSTREAM),
     Row(S.READING_BODY, T.ANSWER_REFUSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.READING_BODY, T.UPSTREAM_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),

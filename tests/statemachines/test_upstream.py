@@ -55,15 +55,15 @@ def story(request: pytest.FixtureRequest) -> Story:
 def test_a_request_on_a_new_connection_and_the_next_one_on_the_same(story: Story) -> None:
     whole = story.when(T.CONNECTED, send_request=T.OUTPUT_FLUSHED)
     assert whole == Whole([S.SENDING_REQUEST, S.AWAITING_RESPONSE], ["send_request", "look_at_input"])
-    assert story.when(T.ANSWER_ENDED, "may_be_pooled") == Whole([S.IDLE], ["pool"])
+    assert story.when(T.ANSWER_ENDED, "may_be_pooled") == Whole([S.IDLE], ["return_to_pool"])
     whole = story.when(T.REQUEST_GIVEN, send_request=T.OUTPUT_FLUSHED)
     assert whole == Whole([S.SENDING_REQUEST, S.AWAITING_RESPONSE], ["send_request", "look_at_input"])
 
 
 def test_a_request_that_waits_for_a_connection_is_sent_as_soon_as_one_is_pooled(story: Story) -> None:
     story.when(T.CONNECTED, send_request=T.OUTPUT_FLUSHED)
-    whole = story.when(T.ANSWER_ENDED, "may_be_pooled", pool=T.REQUEST_GIVEN, send_request=T.OUTPUT_FLUSHED)
-    assert whole == Whole([S.IDLE, S.SENDING_REQUEST, S.AWAITING_RESPONSE], ["pool", "send_request", "look_at_input"])
+    whole = story.when(T.ANSWER_ENDED, "may_be_pooled", return_to_pool=T.REQUEST_GIVEN, send_request=T.OUTPUT_FLUSHED)
+    assert whole == Whole([S.IDLE, S.SENDING_REQUEST, S.AWAITING_RESPONSE], ["return_to_pool", "send_request", "look_at_input"])
 
 
 def test_an_exchange_that_was_not_exact_closes_the_connection(story: Story) -> None:
@@ -75,12 +75,12 @@ def test_an_answers_body_is_read_only_while_it_is_wanted(story: Story) -> None:
     story.when(T.CONNECTED, send_request=T.OUTPUT_FLUSHED)
     assert story.when(T.HEAD_RECEIVED) == Whole([S.HOLDING_BODY], ["deliver_head"])
     for _ in range(3):
-        assert story.machine.node.spec.waits_for is Interest.HANG_UP, "what is not wanted stays with the kernel"
+        assert story.machine.node.mask == 0, "what is not wanted stays with the kernel"
         assert story.when(T.PIECE_WANTED) == Whole([S.READING_BODY], [])
-        assert story.machine.node.spec.waits_for is Interest.READABLE
+        assert story.machine.node.mask == Interest.READABLE
         assert story.when(T.PIECE_RECEIVED) == Whole([S.HOLDING_BODY], ["deliver_piece"])
     story.when(T.PIECE_WANTED)
-    assert story.when(T.ANSWER_ENDED, "may_be_pooled") == Whole([S.IDLE], ["pool"])
+    assert story.when(T.ANSWER_ENDED, "may_be_pooled") == Whole([S.IDLE], ["return_to_pool"])
 
 
 def test_a_requests_body_is_asked_for_only_when_the_socket_has_taken_what_came_before(story: Story) -> None:
@@ -116,7 +116,7 @@ def test_the_body_of_an_early_answer_is_read_like_any_other(story: Story) -> Non
 
 def test_an_answer_that_came_while_the_request_was_sent_is_looked_at_then(story: Story) -> None:
     whole = story.when(T.CONNECTED, "may_be_pooled", send_request=T.OUTPUT_FLUSHED, look_at_input=T.ANSWER_ENDED)
-    assert whole == Whole([S.SENDING_REQUEST, S.AWAITING_RESPONSE, S.IDLE], ["send_request", "look_at_input", "pool"])
+    assert whole == Whole([S.SENDING_REQUEST, S.AWAITING_RESPONSE, S.IDLE], ["send_request", "look_at_input", "return_to_pool"])
 
 
 # --- ends

@@ -1,0 +1,249 @@
+"""Asking other HTTP servers: `answer = await upstream.request("GET", "/emails/7")`.
+
+    upstream = Upstream("http://127.0.0.1:9000", "http://127.0.0.1:9001")
+
+    async def show(request: Request) -> Response:
+        answer = await upstream.request("GET", "/emails/7")
+        return Response(answer.body, answer.status)
+
+An `Upstream` is one service, at one or several origins; which one is asked is chosen anew for each request: the one
+with the fewest calls under way, among those that are up. Laws:
+
+- Each wait is an operation that describes itself: `upstream#3 127.0.0.1:9000 AWAITING_RESPONSE <- fd 19 readable`.
+- What can not be answered is an UpstreamError (an HTTPError 502, 503 or 504), which names the cause.
+- A request is sent again only where that is safe: it was not sent, or it is idempotent and nothing of it was answered;
+  and only within a budget, so that an upstream that is ill is not killed by its own clients.
+- An answer's body is streamed, and left unread it holds its connection: read it, hand it on as a Response's body, or
+  `await answer.body.aclose()`.
+"""
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Self
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from handlers.backends.upstream_call import Call, Step, UpstreamError
+from handlers.backends.upstream_gate import Head
+from handlers.backends.upstream_pool import Bounds, Pool
+from handlers.backends.upstream_request import CHUNKED, NO_BODY, write_head
+from handlers.messages import Fields
+from statemachines.contract import Loop
+
+BUDGET, EARNED = 10.0, 0.2
+"""Requests that may be sent again: so many at once, and in the long run one for five that were sent."""
+
+_is_host = re.compile(r"[A-Za-z0-9\-._~]+|[0-9A-Fa-f:.]+").fullmatch
+
+ATTEMPTS = 3
+"""Times that one request is sent, at most."""
+
+
+def parse_origin(url: str) -> tuple[str, int]:
+    """Host and port of `http://host[:port]`. Raises ValueError for anything else."""
+    if not url.isprintable():  # urlsplit drops line ends
+        raise ValueError(f"{url!r} is no URL")
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        raise ValueError(f"{url}: only http:// upstreams are asked")
+    if parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"{url}: an upstream is http://host:port, and nothing else")
+    host = parts.hostname
+    if host is None or not _is_host(host):
+        raise ValueError(f"{url}: there is no host in it")
+    return host, parts.port if parts.port is not None else 80
+
+
+class AnswerBody:
+    """The body of an answer, piece by piece as it comes; read once. A reader that is slow slows the upstream."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        call = self._call
+        while not call.pieces:
+            if call.ended:
+                raise StopAsyncIteration
+            if call.failure is None:
+                call.want()
+                if not call.has_more:
+                    await Step(call)
+            if call.failure is not None and not call.pieces:
+                raise call.failure
+        return call.pieces.popleft()
+
+    async def aclose(self) -> None:
+        """Nothing more of it is wanted: unless it has ended, its connection is closed."""
+        if not self._call.ended:
+            self._call.leave()
+
+
+class Answer:
+    """An answer whose head has come. `complete` is its whole body where that is here already, else None."""
+
+    __slots__ = ("body", "complete", "fields", "head", "status")
+
+    def __init__(self, call: Call) -> None:
+        head = call.answer
+        assert head is not None
+        self.head: Head = head
+        self.status = head.status
+        self.fields: Fields = head.fields
+        self.body = AnswerBody(call)
+        self.complete: bytes | None = None
+        if call.ended:
+            self.complete = call.pieces[0] if len(call.pieces) == 1 else b"".join(call.pieces)
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the field `name` (lower case)."""
+        return self.head.get(name)
+
+    async def read(self) -> bytes:
+        """The whole body. It is not bounded here: what is asked should be known."""
+        return b"".join([piece async for piece in self.body])
+
+
+class Site:
+    """An upstream's origins as seen from one loop."""
+
+    def __init__(self, origins: list[tuple[str, int]], loop: Loop, bounds: Bounds) -> None:
+        self.pools = [Pool(host, port, loop, bounds) for host, port in origins]
+        self._turn = 0
+
+    def choose(self, tried: set[int]) -> tuple[int, Pool]:
+        """The pool with the fewest calls among those that are up and were not tried; equal ones take turns."""
+        self._turn += 1
+        count = len(self.pools)
+        order = [(self._turn + step) % count for step in range(count)]
+        fresh = [index for index in order if index not in tried] or order
+        up = [index for index in fresh if self.pools[index].health.is_up]
+        if up:
+            index = min(up, key=lambda one: self.pools[one].load)
+        else:
+            index = min(fresh, key=lambda one: self.pools[one].health.until)
+        return index, self.pools[index]
+
+
+class Upstream:
+    """One service, at the origins `urls`; its connections are each loop's own."""
+
+    def __init__(self, *urls: str, bounds: Bounds | None = None) -> None:
+        if not urls:
+            raise ValueError("an upstream has at least one origin")
+        self.origins = [parse_origin(url) for url in urls]
+        self.hosts = [url.partition("://")[2].rstrip("/").encode("ascii") for url in urls]
+        self.bounds = bounds or Bounds()
+        self._sites: WeakKeyDictionary[Loop, Site] = WeakKeyDictionary()
+        self._budget = BUDGET
+
+    def site(self, loop: Loop) -> Site:
+        """The pools of `loop`."""
+        site = self._sites.get(loop)
+        if site is None:
+            site = self._sites[loop] = Site(self.origins, loop, self.bounds)
+        return site
+
+    async def request(
+        self,
+        method: str,
+        target: str = "/",
+        fields: Fields = (),
+        body: bytes | AsyncIterable[bytes] = b"",
+        *,
+        length: int | None = None,
+        expects: bool = False,
+    ) -> Answer:
+        """Send a request, wait for the head of its answer.
+
+        A `body` that is iterated over has `length` bytes, or is sent in chunks. With `expects` the upstream is asked
+        for 100 before it is sent. Host is taken from `fields`, else from the origin. Raises UpstreamError, and
+        ValueError for a request that is not well-formed.
+        """
+        attempt = _Attempt(self, method, target, fields, body, length, expects=expects)
+        self._budget = min(BUDGET, self._budget + EARNED)
+        pieces = body.__aiter__() if isinstance(body, AsyncIterable) else None
+        while True:
+            call = attempt.call()
+            try:
+                return await _answer(call, attempt, pieces)
+            except UpstreamError as error:
+                if not error.safe or not attempt.has_another(error) or self._budget < 1:
+                    raise
+                self._budget -= 1
+            finally:
+                if call.answer is None:
+                    call.leave()
+
+    def close(self) -> None:
+        """Keep no connection any more."""
+        for site in self._sites.values():
+            for pool in site.pools:
+                pool.close()
+
+
+class _Attempt:
+    """One request, as often as it is sent."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        method: str,
+        target: str,
+        fields: Fields,
+        body: bytes | AsyncIterable[bytes],
+        length: int | None,
+        *,
+        expects: bool,
+    ) -> None:
+        self._upstream = upstream
+        self._parts = (method, target, fields)
+        self._body = body if isinstance(body, bytes) else b""
+        self._framing: int | None = None
+        if isinstance(body, bytes):
+            self._length = length if length is not None else len(body) or NO_BODY
+        else:
+            self._length = self._framing = CHUNKED if length is None else length
+        self._expects = expects
+        self._tried: set[int] = set()
+        self._left = ATTEMPTS
+        write_head(method, target, fields, b"h", NO_BODY)  # a fault in it is the handler's, not the upstream's
+
+    def has_another(self, error: UpstreamError) -> bool:
+        """Whether it may be sent once more: elsewhere, or where a connection that was reused had gone stale."""
+        return self._left > 0 and (error.reached or len(self._tried) < len(self._upstream.origins))
+
+    def call(self) -> Call:
+        """The next attempt; its head is written when it is known whom it goes to."""
+        self._left -= 1
+        return Call(self._parts[0], b"", self._framing, expects=self._expects)
+
+    def begin(self, call: Call, loop: Loop) -> None:
+        """Choose an origin and give it the call."""
+        site = self._upstream.site(loop)
+        index, pool = site.choose(self._tried)
+        self._tried.add(index)
+        call.data = write_head(*self._parts, self._upstream.hosts[index], self._length) + self._body
+        pool.begin(call)
+
+
+async def _answer(call: Call, attempt: _Attempt, pieces: AsyncIterator[bytes] | None) -> Answer:
+    """Carry a call on until its answer has begun."""
+    await Step(call, attempt.begin)
+    while call.answer is None:
+        if call.failure is not None:
+            raise call.failure
+        if call.wanted:
+            assert pieces is not None
+            call.give(await anext(pieces, b""))
+        if not call.has_news:
+            await Step(call)
+    return Answer(call)
+
+
+__all__ = ["Answer", "AnswerBody", "Bounds", "Upstream", "UpstreamError", "parse_origin"]

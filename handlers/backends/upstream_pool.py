@@ -1,0 +1,248 @@
+"""The connections to one upstream, on one loop: how many there may be, who waits for one, and which are idle.
+
+Laws:
+
+- At most `max_connections` are open, at most `max_waiting` calls wait for one, each no longer than SLOT seconds.
+- The connection that was used last is used first, so that those that are not needed grow old and are closed.
+- An idle connection is looked at before it is used: whatever has come on it, a byte or its end, rules it out.
+- How many are open is counted from the connections themselves.
+"""
+
+import errno
+import socket
+from collections import deque
+from contextlib import suppress
+from typing import NamedTuple
+
+from handlers.backends.resolver import Address, Resolver
+from handlers.backends.upstream_call import Call, UpstreamError
+from handlers.backends.upstream_connection import UpstreamConnection
+from handlers.backends.upstream_gate import Reader
+from handlers.backends.upstream_health import Health
+from statemachines import upstream
+from statemachines.contract import Loop
+from statemachines.engine import Engine
+from statemachines.upstream import Trigger as T
+
+MAX_CONNECTIONS = 64
+"""To one upstream, from one loop: more would rather wait there than here, unseen."""
+
+MAX_WAITING = 256
+"""Calls waiting for a connection: four for each; beyond that they would only wait longer for the same refusal."""
+
+SLOT = 10.0
+"""Seconds a call waits for a connection."""
+
+MAX_SERVED = 10_000
+"""Exchanges on one connection; frees what an upstream pins to long-lived ones."""
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Bounds(NamedTuple):
+    """How many connections there may be, how many calls may wait for one, and for how many seconds."""
+
+    max_connections: int = MAX_CONNECTIONS
+    max_waiting: int = MAX_WAITING
+    slot_timeout: float = SLOT
+
+
+class Pool:
+    """The connections to the upstream at `host` and `port`."""
+
+    def __init__(self, host: str, port: int, loop: Loop, bounds: Bounds, resolver: Resolver | None = None) -> None:
+        self.loop = loop
+        self.bounds = bounds
+        self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.engine = Engine(upstream.TABLE, UpstreamConnection, loop.clock, loop.limits, loop.dispatch)
+        self.unspent = [0.0] * len(self.engine.nodes)
+        limits, pace = loop.limits, upstream.SEND
+        self.send_pace = (
+            limits.get(pace.option, pace.seconds),
+            int(limits.get("upstream_send_min_rate", pace.min_rate)),
+            limits.get("upstream_send_grace", pace.grace),
+        )
+        self.reader = Reader()
+        self.health = Health(loop.clock)
+        self.resolver = resolver or Resolver(host, port, loop)
+        self.connections: set[UpstreamConnection] = set()
+        self.idle: list[UpstreamConnection] = []
+        self.waiting: deque[Call] = deque()
+        self._watching = False
+        self._closed = False
+
+    @property
+    def load(self) -> int:
+        """How many calls are under way or wait."""
+        return len(self.connections) - len(self.idle) + len(self.waiting)
+
+    def describe(self, call: Call) -> str:
+        """What a call without a connection waits for."""
+        if call in self.waiting:
+            place, most = self.waiting.index(call) + 1, self.bounds.max_connections
+            return f"upstream {self.where}: place {place} of {len(self.waiting)} for one of {most} connections"
+        return f"upstream {self.where}: {self.resolver.describe()}"
+
+    # --- a call comes
+
+    def begin(self, call: Call) -> None:
+        """Send `call` on an idle connection, or a new one, or let it wait for one."""
+        call.pool = self
+        while self.idle:
+            connection = self.idle.pop()
+            if not _is_quiet(connection):
+                self.loop.fire(connection, connection.notice_end(0) or T.UPSTREAM_RESET)
+                continue
+            self._use(connection, call)
+            self.loop.fire(connection, T.REQUEST_GIVEN)
+            return
+        if self._has_room():
+            self._connect(call)
+        elif len(self.waiting) < self.bounds.max_waiting:
+            call.since = self.loop.clock()
+            self.waiting.append(call)
+            self._watch()
+        else:
+            call.fail(self._busy("Too many requests wait for the upstream."))
+
+    def forget(self, call: Call) -> None:
+        """`call` was left before it had a connection."""
+        with suppress(ValueError):
+            self.waiting.remove(call)
+
+    def next_for(self, connection: UpstreamConnection) -> bool:
+        """Give `connection`, which is idle, to the call that waits first; else keep it. Whether there was one."""
+        if self.waiting:
+            self._use(connection, self.waiting.popleft())
+            return True
+        self.idle.append(connection)
+        return False
+
+    def _use(self, connection: UpstreamConnection, call: Call) -> None:
+        connection.call = call
+        call.connection = connection
+
+    def _has_room(self) -> bool:
+        return len(self.connections) < self.bounds.max_connections
+
+    def _busy(self, detail: str) -> UpstreamError:
+        return UpstreamError(503, "busy", detail, self.where, safe=True, reached=False)
+
+    # --- waiting for a connection
+
+    def _watch(self) -> None:
+        """Have the first one's deadline looked at when it is due: they are in the order in which they came."""
+        if self.waiting and not self._watching:
+            self._watching = True
+            self.loop.call_at(self.waiting[0].since + self.bounds.slot_timeout, self._expire)
+
+    def _expire(self) -> None:
+        self._watching = False
+        now = self.loop.clock()
+        while self.waiting and now >= self.waiting[0].since + self.bounds.slot_timeout:
+            self.waiting.popleft().fail(self._busy("No connection to the upstream became free in time."))
+        self._watch()
+
+    # --- connecting
+
+    def _connect(self, call: Call) -> None:
+        addresses = self.resolver.known()
+        if addresses:
+            call.addresses.extend(addresses)
+            self._open(call)
+        else:
+            self.resolver.ask(lambda found, reason: self._resolved(call, found, reason))
+
+    def _resolved(self, call: Call, addresses: list[Address], reason: str) -> None:
+        if call.left:
+            return
+        if not addresses:
+            detail = "The upstream's name could not be resolved."
+            error = UpstreamError(502, f"name: {reason}", detail, self.where, safe=True, reached=False)
+            self.note_failure(error)
+            call.fail(error)
+        elif self._has_room():
+            call.addresses.extend(addresses)
+            self._open(call)
+        else:
+            self.begin(call)
+
+    def try_next(self, call: Call, error: UpstreamError) -> bool:
+        """Try the next address of `call` after one did not connect; False when there is none left."""
+        if not call.addresses or error.cause == "closed by order":
+            return False
+        self._open(call)
+        return True
+
+    def _open(self, call: Call) -> None:
+        """Begin to connect to the first of the addresses that are left."""
+        family, address = call.addresses.popleft()
+        try:
+            connecting = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            call.fail(self._unopened(error))
+            return
+        connecting.setblocking(False)
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number = connecting.connect_ex(address)
+        connection = UpstreamConnection(self, connecting, _name(address))
+        try:
+            self.loop.add(connection)
+        except (OSError, ValueError) as error:  # ENOSPC of epoll_ctl(2), or a number select(2) can not hold
+            connecting.close()
+            call.fail(self._unopened(error))
+            return
+        self.connections.add(connection)
+        self._use(connection, call)
+        if number == 0:
+            self.loop.fire(connection, T.CONNECTED)
+        elif number not in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            connection.note_unreachable(number)
+            self.loop.fire(connection, T.CONNECT_FAILED)
+
+    def _unopened(self, error: Exception) -> UpstreamError:
+        if isinstance(error, OSError) and error.errno not in EXHAUSTED:
+            detail = "The upstream's address is of a kind that this system has not."
+            return UpstreamError(502, "unreachable", detail, self.where, safe=True, reached=False)
+        return UpstreamError(503, "no descriptors", "There is no descriptor left for the upstream.", self.where)
+
+    # --- connections end
+
+    def keeps(self, connection: UpstreamConnection) -> bool:
+        """Whether a connection whose exchange was exact may be used again."""
+        return not self._closed and connection.served < MAX_SERVED
+
+    def note_failure(self, error: UpstreamError) -> None:
+        """An upstream that was not reached, or gave no answer, is less well than it was."""
+        if error.cause not in ("closed by order", "piece timeout", "take timeout"):
+            self.health.failed()
+
+    def gone(self, connection: UpstreamConnection) -> None:
+        """A connection has ended: it gives its slot to whoever waits first."""
+        self.connections.discard(connection)
+        with suppress(ValueError):
+            self.idle.remove(connection)
+        if self.waiting and connection.node.final and self._has_room():
+            self._connect(self.waiting.popleft())
+
+    def close(self) -> None:
+        """Keep no connection any more, and close those that are idle."""
+        self._closed = True
+        for connection in self.idle[:]:
+            self.loop.fire(connection, T.CLOSE_ORDERED)
+
+
+def _is_quiet(connection: UpstreamConnection) -> bool:
+    """Whether nothing has come on an idle connection: what is there now would be taken for the next answer."""
+    try:
+        connection.socket.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _name(address: tuple[str, int]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,283 @@
+"""The shell of a connection to an upstream: real bytes, every fault, and what the asker gets for it."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from handlers.backends.upstream import Upstream
+from statemachines.contract import Cause
+from statemachines.upstream import State as S
+from statemachines.upstream import Trigger as T
+from tests.handlers.backends.upstreams import Bench, answer, asked, error, fault, from_client, pieces_of, read
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """An address at which nobody answers: its queue is full, so the kernel drops whoever comes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as fillers:
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield "http://{}:{}".format(*listener.getsockname())
+
+
+# --- the usual course
+
+
+def test_a_request_and_its_answer_and_the_connection_is_pooled(bench: Bench) -> None:
+    asker, far = asked(bench, target="/a?b", fields=((b"accept", b"*/*"),))
+    host = bench.urls[0].removeprefix("http://").encode()
+    assert far.received() == b"GET /a?b HTTP/1.1\r\nhost: " + host + b"\r\naccept: */*\r\n\r\n"
+    (connection,) = bench.connections()
+    waits = (
+        f"upstream#{connection.number} {connection.address} AWAITING_RESPONSE <- fd {connection.descriptor} readable"
+    )
+    assert connection.describe() == waits
+    far.send(answer(b"hello", b"A: b"))
+    assert (asker.result.status, asker.result.complete, asker.result.get(b"a")) == (200, b"hello", b"b")
+    assert bench.states() == [S.IDLE]
+    assert read(bench, asker).result == b"hello"
+
+
+def test_the_connection_is_used_again_and_again(bench: Bench) -> None:
+    asker, far = asked(bench)
+    for number in range(5):
+        far.send(answer(b"%d" % number))
+        assert asker.result.complete == b"%d" % number
+        asker = bench.ask()
+    assert len(bench.connections()) == 1
+    assert bench.connections()[0].served == 6
+    assert not bench.is_asked()
+
+
+# --- a body that is streamed
+
+
+def test_a_streamed_body_is_sent_piece_by_piece(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=from_client())
+    assert far.received().endswith(b"transfer-encoding: chunked\r\n\r\n")
+    assert (asker.wants_piece, bench.states()) == (True, [S.AWAITING_PIECE])
+    asker.give(b"hello")
+    bench.settle()
+    assert far.received() == b"5\r\nhello\r\n"
+    asker.give(b"")
+    bench.settle()
+    assert (far.received(), bench.states()) == (b"0\r\n\r\n", [S.AWAITING_RESPONSE])
+    far.send(answer(b"thanks"))
+    assert (asker.result.complete, bench.states()) == (b"thanks", [S.IDLE])
+
+
+def test_a_streamed_body_of_known_length_ends_by_itself(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=pieces_of(b"hel", b"lo"), length=5)
+    assert far.received().endswith(b"content-length: 5\r\n\r\nhello")
+    assert bench.states() == [S.AWAITING_RESPONSE]
+    far.send(answer())
+    assert asker.result.status == 200
+
+
+@pytest.mark.parametrize("pieces", [(b"hel",), (b"hello, world",)])
+def test_a_body_that_is_not_as_long_as_said_is_never_sent_to_its_end(bench: Bench, pieces: tuple[bytes, ...]) -> None:
+    asker, far = asked(bench, "POST", body=pieces_of(*pieces), length=5)
+    assert isinstance(asker.error, ValueError)
+    assert b"hello" not in far.received()
+    assert bench.states() == []
+
+
+def test_a_piece_waits_until_the_socket_has_taken_the_one_before(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=from_client())
+    while asker.wants_piece:
+        asker.give(b"x" * 65536)
+        bench.settle()
+    assert bench.states() == [S.SENDING_REQUEST]
+    assert "SENDING_REQUEST <- fd" in asker.operation.describe()  # type: ignore[union-attr]
+    while bench.states() == [S.SENDING_REQUEST]:
+        assert far.received()
+        bench.settle()
+    assert bench.states() == [S.AWAITING_PIECE]
+
+
+def test_the_upstream_is_asked_for_100_before_the_body_is(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=from_client(), expects=True)
+    assert (asker.wants_piece, bench.states()) == (False, [S.AWAITING_CONTINUE])
+    far.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert (asker.wants_piece, bench.states()) == (True, [S.AWAITING_PIECE])
+    asker.give(b"")
+    bench.settle()
+    assert bench.states() == [S.AWAITING_RESPONSE]
+
+
+def test_an_upstream_that_does_not_say_100_gets_the_body_after_a_second(bench: Bench) -> None:
+    asker, _ = asked(bench, "POST", body=from_client(), expects=True)
+    bench.pass_time(0.9)
+    assert not asker.wants_piece
+    bench.pass_time(0.2)
+    assert asker.wants_piece
+
+
+def test_an_upstream_that_refuses_the_body_is_sent_none(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=from_client(), expects=True)
+    far.received()
+    far.send(answer(b"too large", status=b"413 Content Too Large"))
+    assert (asker.result.status, asker.wants_piece) == (413, False)
+    assert far.received() == b"END"
+    assert bench.states() == [], "a connection on which a body is outstanding is not used again"
+
+
+# --- faults: each has one behaviour, and none of them is a wrong answer
+
+
+def test_an_upstream_that_refuses_is_502(bench: Bench) -> None:
+    bench.listeners[0].close()
+    asker = bench.ask()
+    assert fault(asker) == (502, "refused")
+    assert "Connection refused" in error(asker).detail
+
+
+def test_an_upstream_that_is_a_black_hole_is_504(bench: Bench, black_hole: str) -> None:
+    upstream = Upstream(black_hole)
+    asker = bench.run(upstream.request("POST"))
+    assert bench.states() == [S.CONNECTING]
+    assert "CONNECTING <- fd" in asker.waits[0]
+    bench.pass_time(4.9)
+    assert not asker.done
+    bench.pass_time(0.1)
+    assert fault(asker) == (504, "connect timeout")
+    assert bench.states() == []
+
+
+def test_a_request_that_can_be_repeated_is_when_the_upstream_dies_without_an_answer(bench: Bench) -> None:
+    asker, far = asked(bench)
+    far.close()
+    assert not asker.done
+    bench.accept().send(answer(b"hello"))
+    assert asker.result.complete == b"hello"
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(24.9, False), (25.0, True)])
+def test_an_upstream_that_is_silent_is_504(bench: Bench, seconds: float, late: bool) -> None:
+    asker, far = asked(bench)
+    bench.pass_time(seconds)
+    assert asker.done is late
+    if late:
+        assert fault(asker) == (504, "response timeout")
+        assert bench.states() == []
+        far.received()
+        assert far.received() == b"END"
+
+
+def test_an_upstream_that_resets_is_502(bench: Bench) -> None:
+    asker, far = asked(bench, "POST")
+    far.reset()
+    assert fault(asker) == (502, "reset")
+
+
+def test_an_upstream_that_stops_mid_body_is_504(bench: Bench) -> None:
+    asker, far = asked(bench)
+    far.send(answer(b"hello", b"Content-Length: 10", length=False))
+    reading = read(bench, asker)
+    bench.pass_time(25)
+    assert fault(reading) == (504, "body timeout")
+
+
+def test_a_connection_that_upstream_closes_while_it_is_idle_is_given_back(bench: Bench) -> None:
+    _, far = asked(bench)
+    far.send(answer())
+    far.close()
+    assert bench.states() == []
+
+
+def test_a_connection_that_is_idle_for_long_is_closed(bench: Bench) -> None:
+    _, far = asked(bench)
+    far.received()
+    far.send(answer())
+    bench.pass_time(9.9)
+    assert bench.states() == [S.IDLE]
+    bench.pass_time(0.1)
+    assert bench.states() == []
+    assert far.received() == b"END"
+
+
+@pytest.mark.parametrize("field", [b"Connection: close", b"Connection: foo, close"])
+def test_a_connection_that_the_upstream_does_not_keep_is_closed(bench: Bench, field: bytes) -> None:
+    asker, far = asked(bench)
+    far.send(answer(b"hello", field))
+    assert asker.result.complete == b"hello"
+    assert bench.states() == []
+
+
+# --- the asker goes
+
+
+@pytest.mark.parametrize("state", [S.AWAITING_RESPONSE, S.READING_BODY])
+def test_when_the_asker_leaves_the_connection_is_closed_at_once(bench: Bench, state: S) -> None:
+    asker, far = asked(bench)
+    far.received()
+    if state is S.READING_BODY:
+        far.send(answer(b"5\r\nhello\r\n", b"Transfer-Encoding: chunked", length=False))
+        asker = read(bench, asker)
+    assert bench.states() == [state]
+    asker.leave()
+    bench.settle()
+    assert bench.states() == []
+    assert far.received() == b"END"
+
+
+def test_when_a_body_is_given_up_the_connection_is_closed(bench: Bench) -> None:
+    asker, far = asked(bench)
+    far.send(answer(b"5\r\nhello\r\n", b"Transfer-Encoding: chunked", length=False))
+    assert bench.states() == [S.HOLDING_BODY]
+    bench.run(asker.result.body.aclose())
+    assert bench.states() == []
+
+
+def test_when_the_clients_body_breaks_off_the_upstream_never_sees_an_end(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=from_client())
+    asker.give(b"hello")
+    bench.settle()
+    asker.leave()
+    bench.settle()
+    assert far.received().endswith(b"5\r\nhello\r\nEND")
+
+
+def test_an_answer_that_nobody_takes_has_a_deadline(bench: Bench) -> None:
+    asker, far = asked(bench)
+    far.send(answer(b"5\r\nhello\r\n", b"Transfer-Encoding: chunked", length=False))
+    bench.pass_time(300)
+    assert bench.states() == []
+    reading = read(bench, asker)
+    assert fault(reading) == (504, "take timeout")
+
+
+def test_an_operator_can_close_it(bench: Bench) -> None:
+    asker, _ = asked(bench)
+    (connection,) = bench.connections()
+    bench.loop.fire(connection, T.CLOSE_ORDERED)
+    bench.settle()
+    assert fault(asker) == (502, "closed by order")
+    assert connection.history[-1][1].row.ends is Cause.OPERATOR
+
+
+def test_a_connection_tells_of_itself(bench: Bench) -> None:
+    asker, _ = asked(bench, "POST", body=from_client())
+    while asker.wants_piece:
+        asker.give(b"x" * 65536)
+        bench.settle()
+    (connection,) = bench.connections()
+    glance = connection.glance()
+    assert glance[:2] == (connection.number, connection.address)
+    assert glance[-1] == connection.sent > 0
+    assert len(glance) == 13
+    bench.pass_time(29)
+    assert connection.is_overdue(bench.clock.now) is False
+    bench.pass_time(1)
+    assert fault(asker) == (504, "send timeout")
