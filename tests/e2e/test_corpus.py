@@ -77,14 +77,13 @@ def test_every_request_of_the_corpus_has_its_verdict_however_it_is_cut(
     start: Start, cut: Callable[[bytes], list[bytes]]
 ) -> None:
     server = start("--no-access-log", target="tests.support.applications:admit")
-    base = server.descriptors()
     wrong = {}
     for case in CASES:
         found = verdict(server, case.raw, cut(case.raw))
         if found != expected(case):
             wrong[case.what] = (found, expected(case))
     assert wrong == {}
-    server.settle(base)
+    server.settle()
 
 
 def test_a_request_behind_another_is_admitted_or_refused_like_the_first(start: Start) -> None:

@@ -291,21 +291,22 @@ def test_a_client_that_takes_an_answer_slowly_but_steadily_gets_all_of_it(start:
 
 
 def test_a_client_that_does_not_close_is_closed_after_the_linger(hasty: ServerProcess, patient: ServerProcess) -> None:
-    bases = [server.descriptors() for server in (hasty, patient)]
+    hasty.settle()
+    patient.settle()
     with pair(hasty, patient, b"no request\r\n\r\n") as (early, late):
         for client in (early, late):
             assert client.answer().status == 400
             assert client.end() == "closed"
-        hasty.settle(bases[0])
-        assert patient.descriptors() == bases[1] + 1
+        hasty.settle()
+        assert patient.descriptors() == patient.base + 1
         assert late.try_send(b"the server still takes what comes")
-    patient.settle(bases[1])
+    patient.settle()
 
 
 def test_a_client_that_closes_ends_the_linger_at_once(patient: ServerProcess) -> None:
-    base = patient.descriptors()
+    patient.settle()
     with Client(patient.address, data=b"no request\r\n\r\n") as client:
         assert client.answer().status == 400
         assert client.end() == "closed"
-        eventually(lambda: patient.descriptors() == base + 1)
-    patient.settle(base)
+        eventually(lambda: patient.descriptors() == patient.base + 1)
+    patient.settle()

@@ -31,11 +31,11 @@ def marks(server: ServerProcess) -> list[str]:
         return found
 
 
-def assert_unharmed(server: ServerProcess, base: int) -> None:
-    server.settle(base)
+def assert_unharmed(server: ServerProcess) -> None:
+    server.settle()
     with Client(server.address) as client:
         assert client.get("/hello").body == b"hello\n"
-    server.settle(base)
+    server.settle()
 
 
 def leave_by_reset(client: Client) -> None:
@@ -50,11 +50,10 @@ def leave_by_close(client: Client) -> None:
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_the_peer_leaves_at_every_byte_of_its_request(start: Start, kind: str, leave: Callable[[Client], None]) -> None:
     server, raw = start(), REQUESTS[kind]
-    base = server.descriptors()
     for size in range(len(raw)):
         client = Client(server.address, data=raw[:size])
         leave(client)
-    assert_unharmed(server, base)
+    assert_unharmed(server)
     assert marks(server) == []
 
 
@@ -62,21 +61,19 @@ def test_the_peer_leaves_at_every_byte_of_its_request(start: Start, kind: str, l
 def test_the_peer_leaves_at_every_byte_after_the_server_has_read_it(start: Start, kind: str) -> None:
     """As above, but with all those connections open at once, so that none is gone before it was looked at."""
     server, raw = start(), REQUESTS[kind]
-    base = server.descriptors()
     opened = [Client(server.address, data=raw[:size]) for size in range(len(raw))]
-    server.settle(base + len(opened))
+    server.settle(len(opened))
     with Client(server.address) as client:
         assert client.get("/hello").status == 200
     for client in opened:
         client.reset()
-    assert_unharmed(server, base)
+    assert_unharmed(server)
     assert marks(server) == []
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_a_half_close_at_every_byte_of_a_request(start: Start, kind: str) -> None:
     server, raw = start(), REQUESTS[kind]
-    base = server.descriptors()
     head = raw.index(b"\r\n\r\n") + 4
     for size in range(len(raw)):
         with Client(server.address, data=raw[:size]) as client:
@@ -89,19 +86,18 @@ def test_a_half_close_at_every_byte_of_a_request(start: Start, kind: str) -> Non
             assert answer.text == "400 Bad Request: The connection was closed inside the request's body.\n"
             assert client.end() == "closed"
     assert marks(server) == []
-    assert_unharmed(server, base)
+    assert_unharmed(server)
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_a_half_close_after_a_whole_request_gets_the_whole_answer(start: Start, kind: str) -> None:
     server, raw = start(), REQUESTS[kind]
-    base = server.descriptors()
     with Client(server.address, data=raw) as client:
         client.half_close()
         assert client.answer().status == 200
         assert client.end() == "closed"
     assert len(marks(server)) == 1
-    assert_unharmed(server, base)
+    assert_unharmed(server)
 
 
 @pytest.mark.parametrize("target", ["/bytes/5000000", "/stream/async/50/100000", "/stream/sync-sized/50/100000"])
@@ -125,26 +121,24 @@ def answer_bytes(server: ServerProcess) -> int:
 def test_the_peer_leaves_at_every_byte_of_an_answer(start: Start, leave: Callable[[Client], None]) -> None:
     server = start()
     size = answer_bytes(server)
-    base = server.descriptors()
     for count in range(1, size):
         client = Client(server.address, data=request(STREAM))
         client.take(count, 7)
         leave(client)
-    assert_unharmed(server, base)
+    assert_unharmed(server)
     eventually(lambda: marks(server).count("stream ended") == size)
 
 
 def test_a_half_close_at_every_byte_of_an_answer_gets_the_rest_of_it(start: Start) -> None:
     server = start()
     size = answer_bytes(server)
-    base = server.descriptors()
     for count in range(1, size):
         with Client(server.address, data=request(STREAM)) as client:
             client.take(count, 7)
             client.half_close()
             assert client.answer().body == pattern(20) * 6
             assert client.end() == "closed"
-    assert_unharmed(server, base)
+    assert_unharmed(server)
 
 
 @pytest.mark.parametrize("fraction", range(0, 100, 10))
@@ -159,12 +153,11 @@ def test_the_peer_resets_in_the_middle_of_a_large_answer(server: ServerProcess, 
 
 def test_a_reset_after_half_an_upload_runs_no_handler(start: Start) -> None:
     server = start()
-    base = server.descriptors()
     for size in range(0, 900_000, 90_000):
         with Client(server.address, data=request("/read", "Content-Length: 900000", method="POST")) as client:
             client.send(b"x" * size)
             client.reset()
-    server.settle(base)
+    server.settle()
     assert marks(server) == []
 
 

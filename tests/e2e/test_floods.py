@@ -42,10 +42,10 @@ def connect_and_reset(server: ServerProcess, data: bytes = b"") -> None:
 def test_ten_thousand_that_connect_and_reset_leave_nothing_behind(start: Start, data: bytes) -> None:
     """waitress's CVE-2024-49769. A quarter of the ten thousand in each of the states in which a reset may come."""
     server = start("--no-access-log")
-    base, memory = server.descriptors(), server.memory()
+    memory = server.memory()
     for _ in range(2500):
         connect_and_reset(server, data)
-    eventually(lambda: server.descriptors() <= base, what="the descriptors that there were")
+    eventually(lambda: server.descriptors() <= server.base, what="the descriptors that there were")
     assert server.memory() < memory + 8 * 1024 * 1024
     assert idle_cpu(server) < 0.05
     with Client(server.address) as client:
@@ -97,14 +97,13 @@ def test_a_client_that_uploads_too_much_reads_413_each_of_a_thousand_times(
     start: Start, head: bytes, block: bytes
 ) -> None:
     server = start("--no-access-log")
-    base = server.descriptors()
 
     def work(number: int) -> None:
         for _ in range(100):
             upload_and_read(server, head, block)
 
     together(10, work)
-    server.settle(base)
+    server.settle()
 
 
 @pytest.mark.many
@@ -114,7 +113,6 @@ def test_a_thousand_attackers_of_each_kind_leave_the_server_to_others(start: Sta
         *("--keep-alive-timeout", "3", "--head-timeout", "3", "--body-timeout", "3", "--send-timeout", "3"),
         *("--linger-timeout", "1", "--no-access-log"),
     )
-    base = server.descriptors()
     kinds = {
         "silence": b"",
         "head": b"GET /hello HTTP/1.1\r\nHost: a\r\nX-Slow: ",
@@ -149,7 +147,7 @@ def test_a_thousand_attackers_of_each_kind_leave_the_server_to_others(start: Sta
     finally:
         for client in [client for group in attackers.values() for client in group]:
             client.close()
-    server.settle(base)
+    server.settle()
     server.wait_for("connection_ended", 600)
     ends = [(event["state"], event["trigger"]) for event in server.events("connection_ended")]
     assert {end: ends.count(end) for end in set(ends)} == {

@@ -156,7 +156,6 @@ def test_a_file_that_is_truncated_while_it_is_sent_cuts_the_answer(start: Start,
     with path.open("wb") as file:
         file.truncate(size)
     server = start(environment={"E2E_FILES": str(tmp_path)})
-    base = server.descriptors()
     with Client(server.address, data=request("/file/large"), window=65536) as client:
         while b"\r\n\r\n" not in client.buffer:
             client.buffer += client.socket.recv(1000)
@@ -168,7 +167,7 @@ def test_a_file_that_is_truncated_while_it_is_sent_cuts_the_answer(start: Start,
     event = server.wait_for("file_unreadable")
     assert event["reason"] == "the file is shorter than it was"
     assert server.wait_for("connection_ended")["trigger"] == "RESPONSE_BROKEN"
-    server.settle(base)
+    server.settle()
 
 
 def test_a_file_that_is_deleted_while_it_is_sent_comes_whole(start: Start, tmp_path: Path) -> None:
@@ -176,12 +175,11 @@ def test_a_file_that_is_deleted_while_it_is_sent_comes_whole(start: Start, tmp_p
     path = tmp_path / "large"
     path.write_bytes(data)
     server = start(environment={"E2E_FILES": str(tmp_path)})
-    base = server.descriptors()
     with Client(server.address, data=request("/file/large"), window=65536) as client:
         client.buffer += client.socket.recv(1000)
         path.unlink()
         assert client.answer().body == data
-    server.settle(base)
+    server.settle()
 
 
 def test_a_file_that_grows_while_it_is_sent_has_the_length_that_was_promised(start: Start, tmp_path: Path) -> None:
@@ -232,7 +230,6 @@ def test_a_stream_that_stops_is_cut_and_given_up(start: Start) -> None:
 @pytest.mark.parametrize("target", ["/wait/gone", "/stream-and-wait/gone"])
 def test_an_operation_is_cancelled_when_its_client_resets(start: Start, target: str) -> None:
     server = start()
-    base = server.descriptors()
     with Client(server.address) as other:
         client = Client(server.address, data=request(target))
         eventually(lambda: "waiting gone" in other.get("/marks").text)
@@ -242,7 +239,7 @@ def test_an_operation_is_cancelled_when_its_client_resets(start: Start, target: 
         assert (event["cause"], event["state"], event["trigger"]) == ("client", "QUERYING_BACKEND", "PEER_RESET")
         assert server.request_event(target)["end"] == "client in QUERYING_BACKEND"
         assert other.get("/open/gone", method="POST").text == "0\n"
-    server.settle(base)
+    server.settle()
 
 
 def test_an_operation_goes_on_when_its_client_half_closes(start: Start) -> None:

@@ -59,8 +59,7 @@ class ServerProcess:
         """Lines that were no JSON: a traceback of a process that died."""
         self._changed = threading.Condition()
         self._deaf = deaf
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
+        self._reader = self._listen()
         try:
             self.url: str = self.wait_for("listening")["url"]
         except BaseException:
@@ -68,8 +67,21 @@ class ServerProcess:
             raise
         host, port = self.url.removeprefix("http://").removesuffix("/").rsplit(":", 1)
         self.address = (host, int(port))
+        self.base = self.descriptors()
+        """How many descriptors it has open without a connection."""
 
     # --- what it says
+
+    def _listen(self) -> threading.Thread:
+        reader = threading.Thread(target=self._read_log, daemon=True)
+        reader.start()
+        return reader
+
+    def listen_again(self) -> None:
+        """Read the log of a server that was started deaf."""
+        self._deaf = False
+        self._reader.join()
+        self._reader = self._listen()
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None
@@ -132,8 +144,9 @@ class ServerProcess:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
-    def settle(self, descriptors: int) -> None:
-        """Wait until it has exactly that many descriptors open."""
+    def settle(self, connections: int = 0) -> None:
+        """Wait until it has exactly so many descriptors open as that many connections need."""
+        descriptors = self.base + connections
         eventually(lambda: self.descriptors() == descriptors, what=f"{descriptors} descriptors")
 
     # --- how it ends

@@ -1,0 +1,297 @@
+"""SIGTERM and SIGINT: what is in flight is finished, what is idle closed, a second signal or the deadline cuts."""
+
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.conftest import Start
+from tests.support.applications import pattern
+from tests.support.client import Address, Client, CutShort, chunked, clients, request
+from tests.support.server import ServerProcess
+from tests.support.waiting import eventually
+
+AT_ONCE = 5.0
+"""Seconds that nothing takes here which happens at once, on a machine that has other things to do."""
+
+
+def refused(address: Address) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as client:
+        return client.connect_ex(address) != 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("idle", [0, 1, 200])
+def test_an_idle_server_ends_at_once(start: Start, number: int, idle: int) -> None:
+    server = start()
+    with clients(server.address, idle, request("/hello")) as opened:
+        for client in opened:
+            assert client.answer().status == 200
+        begun = time.monotonic()
+        server.signal(number)
+        assert server.wait() == 0
+        assert time.monotonic() - begun < AT_ONCE
+        for client in opened:
+            assert client.end() == "closed"
+    assert refused(server.address)
+    assert server.wait_for("draining")["connections"] == idle
+    assert server.wait_for("stopped")["connections_served"] == idle
+    assert server.events("connection_cut") == []
+
+
+def test_connections_that_have_never_asked_are_closed_too(start: Start) -> None:
+    server = start()
+    with clients(server.address, 20) as opened:
+        server.settle(20)
+        server.signal()
+        assert server.wait() == 0
+        assert [client.end() for client in opened] == ["closed"] * 20
+
+
+def test_what_is_in_flight_is_finished(start: Start) -> None:
+    """A handler that waits, half an upload, half a download, half a stream, and an answer that is not yet taken."""
+    server = start()
+    size = 20_000_000
+    with (
+        Client(server.address, data=request("/sleep/1000")) as waiting,
+        Client(server.address, data=request("/read", "Content-Length: 10", method="POST") + b"12345") as uploading,
+        Client(server.address, data=request("/echo", "Transfer-Encoding: chunked", method="POST")) as echoing,
+        Client(server.address, data=request(f"/bytes/{size}"), window=65536) as downloading,
+        Client(server.address, data=request("/stream/async/100/100000"), window=65536) as streaming,
+        Client(server.address, data=request("/hello")) as idle,
+    ):
+        echoing.send(b"6\r\nbefore\r\n")
+        echoing.take(10)
+        downloading.take(100_000)
+        streaming.take(100_000)
+        assert idle.answer().status == 200
+        server.signal()
+        server.wait_for("draining")
+        assert idle.end() == "closed"
+        assert refused(server.address)
+        assert waiting.answer()["connection"] == "close"
+        assert waiting.end() == "closed"
+        uploading.send(b"67890")
+        answer = uploading.answer()
+        assert (answer.status, answer["connection"]) == (200, "close")
+        echoing.send(chunked(b"after"))
+        assert echoing.answer().body == b"beforeafter"
+        assert downloading.answer().body == pattern(size)
+        assert streaming.answer().body == pattern(100000) * 100
+        for client in (uploading, echoing, downloading, streaming):
+            assert client.end() == "closed"
+        assert server.wait() == 0
+    assert server.events("connection_cut") == []
+    assert server.events("connection_ended") == []
+
+
+def test_a_pipelined_request_is_left_alone_once_the_drain_has_begun(start: Start) -> None:
+    server = start()
+    with Client(server.address, data=request("/sleep/500") + request("/mark/after-drain")) as client:
+        server.wait_for("listening")
+        time.sleep(0.1)
+        server.signal()
+        answer = client.answer()
+        assert (answer.status, answer["connection"]) == (200, "close")
+        assert client.end() == "closed"
+        assert server.wait() == 0
+    assert server.events("request", target="/mark/after-drain") == []
+
+
+def test_half_a_head_is_waited_for(start: Start) -> None:
+    server = start()
+    with Client(server.address, data=b"GET /hello HTTP/1.1\r\nHost: a") as client:
+        server.settle(1)
+        server.signal()
+        server.wait_for("draining")
+        client.send(b"\r\n\r\n")
+        answer = client.answer()
+        assert (answer.body, answer["connection"]) == (b"hello\n", "close")
+        assert server.wait() == 0
+
+
+def test_a_second_signal_ends_at_once_and_tells_of_each_connection_it_cuts(start: Start) -> None:
+    server = start()
+    with (
+        Client(server.address, data=request("/wait/never")) as waiting,
+        Client(server.address, data=request("/read", "Content-Length: 10", method="POST") + b"12345") as uploading,
+        Client(server.address, data=request("/bytes/50000000"), window=65536) as downloading,
+        Client(server.address, data=b"GET /he") as beginning,
+    ):
+        downloading.take(100_000)
+        server.settle(4)
+        with Client(server.address) as other:
+            assert other.get("/hello").status == 200
+        server.signal()
+        server.wait_for("draining")
+        begun = time.monotonic()
+        server.signal()
+        assert server.wait() == 0
+        assert time.monotonic() - begun < AT_ONCE
+        for client in (waiting, uploading, downloading, beginning):
+            with pytest.raises(CutShort) as cut:
+                client.answer()
+            assert cut.value.how == "reset"
+    states = {
+        waiting.name: "QUERYING_BACKEND",
+        uploading.name: "READING_BODY",
+        downloading.name: "SENDING_RESPONSE",
+        beginning.name: "READING_HEAD",
+    }
+    assert {event["peer"]: event["state"] for event in server.events("connection_cut")} == states
+    assert all(0 < event["age"] < 60 for event in server.events("connection_cut"))
+    ended = {event["peer"]: (event["cause"], event["state"]) for event in server.events("connection_ended")}
+    assert ended == {peer: ("operator", state) for peer, state in states.items()}
+
+
+def test_two_signals_at_once_are_two(start: Start) -> None:
+    server = start()
+    with (
+        Client(server.address, data=request("/block/500")),
+        Client(server.address, data=request("/wait/never")) as client,
+    ):
+        server.settle(2)
+        # Two different ones: two of a kind that nobody has taken yet are one.
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGINT)
+        begun = time.monotonic()
+        assert server.wait() == 0
+        assert time.monotonic() - begun < AT_ONCE
+        assert client.everything()[1] == b""
+
+
+def test_the_deadline_of_the_drain_cuts_what_is_left(start: Start) -> None:
+    server = start("--drain-timeout", "1")
+    with Client(server.address, data=request("/wait/never")) as client, Client(server.address) as other:
+        assert "waiting never" in other.get("/marks").text
+        begun = time.monotonic()
+        server.signal()
+        assert server.wait() == 0
+        assert time.monotonic() - begun >= 1
+        assert client.end() == "reset"
+    (cut,) = server.events("connection_cut")
+    assert (cut["state"], cut["peer"]) == ("QUERYING_BACKEND", client.name)
+    assert cut["age"] >= 1
+    assert server.wait_for("draining")["seconds"] == 1
+
+
+def test_a_handler_that_blocks_is_let_finish(start: Start) -> None:
+    server = start()
+    with Client(server.address, data=request("/block/600")) as client:
+        server.settle(1)
+        server.signal()
+        assert client.answer().body == b"blocked\n"
+        assert server.wait() == 0
+
+
+def hammer(address: Address, ended: threading.Event) -> tuple[int, int]:
+    """Ask until the connection ends: how many whole answers came, and how many were cut. An answer of which not a
+    byte has come is no cut: the server closed while our request was on its way, as every HTTP client has to expect."""
+    whole = 0
+    while not ended.is_set():
+        try:
+            with Client(address) as client:
+                for target in ("/hello", "/bytes/200000", "/stream/async/10/10000", "/sleep/5"):
+                    for _ in range(5):
+                        client.get(target)
+                        whole += 1
+                client.get("/read", method="POST", body=b"x" * 100_000)
+                whole += 1
+        except CutShort as cut:
+            return whole, len(cut.received)
+        except ConnectionError:
+            break
+    return whole, 0
+
+
+@pytest.mark.parametrize("after", [0.3, 0.5, 0.7])
+def test_sigterm_under_load_cuts_nothing(start: Start, after: float) -> None:
+    server = start("--no-access-log")
+    ended = threading.Event()
+    with ThreadPoolExecutor(8) as threads:
+        done = [threads.submit(hammer, server.address, ended) for _ in range(8)]
+        time.sleep(after)
+        server.signal()
+        status = server.wait()
+        ended.set()
+        results = [one.result() for one in done]
+    assert status == 0
+    assert sum(whole for whole, _ in results) > 0
+    assert [cut for _, cut in results] == [0] * 8
+    assert server.events("connection_cut") == []
+
+
+def test_a_request_that_came_before_the_signal_is_answered(start: Start) -> None:
+    """The loop is blocked while a request and then the signal come: the request was first, and is answered."""
+    server = start()
+    with Client(server.address) as client, Client(server.address, data=request("/hello")) as blocking:
+        assert client.get("/hello").status == blocking.answer().status == 200
+        blocking.send(request("/block/500"))
+        time.sleep(0.1)
+        client.send(request("/json"))
+        with Client(server.address, data=request("/json")) as fresh:
+            server.signal()
+            assert blocking.answer().body == b"blocked\n"
+            for one in (client, fresh):
+                assert one.answer().body == b'{"hello": "world"}'
+                assert one.end() == "closed"
+        assert server.wait() == 0
+
+
+def test_a_log_that_nobody_reads_stops_nobody(choices: list[str]) -> None:
+    """Standard error is a pipe: 64 KiB, and then a writer would wait for ever."""
+    server = ServerProcess(*choices, deaf=True)
+    try:
+        for _ in range(4):
+            with Client(server.address) as client:
+                for number in range(700):
+                    assert client.get(f"/nothing?{number:04000}").status == 404
+        server.listen_again()
+        dropped = server.wait_for("lines_dropped")
+        assert dropped["count"] > 0
+        assert dropped["level"] == "warning"
+        with Client(server.address) as client:
+            client.get("/hello?after")
+        server.wait_for("request", target="/hello?after")
+    finally:
+        server.finish()
+
+
+def fill_log(server: ServerProcess) -> None:
+    """Make the server say more than a pipe holds."""
+    with Client(server.address) as client:
+        for number in range(100):
+            assert client.get(f"/nothing?{number:05000}").status == 404
+
+
+def test_a_server_whose_log_nobody_reads_can_be_ended(choices: list[str]) -> None:
+    server = ServerProcess(*choices, deaf=True)
+    fill_log(server)
+    server.signal()
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_on_the_way_out_does_not_change_the_status(choices: list[str], number: int) -> None:
+    server = ServerProcess(*choices, deaf=True)
+    fill_log(server)
+    server.signal(number)
+    eventually(lambda: refused(server.address))
+    time.sleep(0.3)  # it now tries to write its log, which takes two seconds
+    server.signal(number)
+    assert server.wait() == 0
+
+
+def test_a_log_whose_reader_has_gone_stops_nobody(choices: list[str]) -> None:
+    server = ServerProcess(*choices, deaf=True)
+    assert server.process.stderr is not None
+    server.process.stderr.close()
+    with Client(server.address) as client:
+        for _ in range(100):
+            assert client.get("/hello").status == 200
+    server.signal()
+    assert server.wait() == 0
