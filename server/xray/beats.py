@@ -2,7 +2,8 @@
 
 - *The watchdog*: a call is left with the main loop; when it is not run within a beat the loop is blocked, and the log
   says where, once; and once more when it goes on, after how long.
-- *The listeners*: each `/events` connection awaits `Beat`. A look is taken only while there are any.
+- *The listeners*: each `/events` connection awaits `Beat`, and is given a cut, the same for all. It is taken only while
+  there are any.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from handlers.operations import Executor, Operation
 from server.logs import Logs
 from server.loop import Loop
-from server.xray.cut import Frame, standing_in
+from server.xray.cut import Frame, Look, standing_in
 from server.xray.snapshot import row
 
 INTERVAL = 1.0
@@ -48,9 +49,19 @@ class Beats:
             self._ask()
         elif not self._reported:
             self._report()
+        if self._waiting:
+            Look(self.main, self.ours).start(self)
+
+    @property
+    def loop(self) -> Loop:
+        """As Executor.loop."""
+        return self.ours
+
+    def finished(self, operation: Operation, result: object = None, error: BaseException | None = None) -> None:  # noqa: ARG002
+        """As Executor.finished: the look of this beat is there, for all who wait."""
         waiting, self._waiting = self._waiting, []
         for beat in waiting:
-            beat.deliver()
+            beat.deliver(result)
 
     # --- the watchdog
 
@@ -105,7 +116,7 @@ def line(frame: Frame) -> str:
 
 
 class Beat(Operation):
-    """`await Beat(beats)`: until the next beat."""
+    """`cut = await Beat(beats)`: the cut of the next beat."""
 
     __slots__ = ("_beats", "_executor")
 
@@ -124,8 +135,8 @@ class Beat(Operation):
     def describe(self) -> str:
         return "the x-ray's next beat"
 
-    def deliver(self) -> None:
-        """Tell whoever waits."""
+    def deliver(self, cut: object) -> None:
+        """Give it to whoever waits."""
         executor, self._executor = self._executor, None
         if executor is not None:
-            executor.finished(self)
+            executor.finished(self, cut)

@@ -14,6 +14,10 @@ SHORT = 0.0005
 """Seconds that the loop waits for us at a time."""
 
 
+ROUNDING = 5e-7
+"""Seconds are cut to whole microseconds when they are set: without this the interval would lose one now and then."""
+
+
 @contextmanager
 def considerate() -> Iterator[None]:
     """Hold the interpreter lock for a short time only while the block runs."""
@@ -22,4 +26,4 @@ def considerate() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        sys.setswitchinterval(before + ROUNDING)

@@ -1,18 +1,18 @@
 """`GET /events`: what has changed, once a second, as server-sent events.
 
-One look serves all who listen: the first of them whose beat comes takes it, the others are given the same. Each event
-is as long as the tables are, whatever the number of connections. An event that the listener has not taken when the next
-one is due is not queued: the connection's own bounds hold it back, and it hears the one after.
+One look serves all who listen, and one event is made of it. Each is as long as the tables are, whatever the number of
+connections. An event that a listener has not taken when the next one is due is not queued: the connection's own bounds
+hold it back, and it hears the one after.
 """
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 from handlers.errors import HTTPError
 from handlers.messages import Response
 from server.xray.beats import LISTENERS, Beat, Beats
 from server.xray.considerate import considerate
+from server.xray.cut import Cut
 from server.xray.figures import rates
 from server.xray.watch import Watch
 
@@ -25,8 +25,8 @@ class Events:
     def __init__(self, watch: Watch, beats: Beats) -> None:
         self._watch = watch
         self._beats = beats
+        self._cut: Cut | None = None
         self._event = b""
-        self._made = -1
         self._before: tuple[float, dict[str, list[int]]] | None = None
 
     def answer(self) -> Response:
@@ -39,31 +39,26 @@ class Events:
     async def _stream(self) -> AsyncIterator[bytes]:
         self._beats.listeners += 1
         try:
-            yield b"retry: 2000\n\n" + await self._current()
+            yield b"retry: 2000\n\n" + self._made_of(await self._watch.look())
             while True:
-                await Beat(self._beats)
-                yield await self._current()
+                yield self._made_of(await Beat(self._beats))
         finally:
             self._beats.listeners -= 1
 
-    async def _current(self) -> bytes:
-        """The event of this beat."""
-        if self._made != self._beats.number or not self._event:
-            made, self._made = self._beats.number, self._beats.number
-            try:
-                self._event = await self._make(made)
-            except BaseException:
-                self._made = -1
-                raise
+    def _made_of(self, cut: Cut) -> bytes:
+        """The event of a cut, made once."""
+        if cut is not self._cut:
+            self._cut = cut
+            with considerate():
+                self._event = self._make(cut)
         return self._event
 
-    async def _make(self, number: int) -> bytes:
-        cut = await self._watch.look()
-        with considerate():
-            document: dict[str, Any] = self._watch.summary(cut, rows=False)
+    def _make(self, cut: Cut) -> bytes:
+        self._watch.figures.see_all(cut)
+        document = self._watch.summary(cut, rows=False)
         edges = document["edges"]
         before, self._before = self._before, (cut.now, edges)
         seconds = cut.now - before[0] if before is not None else 0.0
         document["rates"] = rates(before[1], edges, seconds) if before is not None and seconds > 0.1 else {}
         data = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return f"event: beat\nid: {number}\ndata: {data}\n\n".encode()
+        return f"event: beat\nid: {self._beats.number}\ndata: {data}\n\n".encode()

@@ -147,7 +147,9 @@ def _states(text: str, kind: str) -> frozenset[str]:
     states = frozenset(text.upper().replace("-", "_").split(",")) - {""}
     known = dict.fromkeys(state for name, names in KINDS.items() if kind in ("*", name) for state in names)
     if not states <= known.keys():
-        raise HTTPError(400, f"state={min(states - known.keys())}: there is no such state; there are {', '.join(known)}.")
+        raise HTTPError(
+            400, f"state={min(states - known.keys())}: there is no such state; there are {', '.join(known)}."
+        )
     return states
 
 

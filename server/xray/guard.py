@@ -87,10 +87,9 @@ class Guard:
         """Raises HTTPError 403 unless the request carries the token, in a field or in its form."""
         if self.has_token(request):
             return
-        if (request.get(b"content-type") or b"").startswith(b"application/x-www-form-urlencoded"):
-            form = dict(parse_qsl((await request.read()).decode("ascii", "replace"), max_num_fields=32))
-            if hmac.compare_digest(form.get("token", "").encode(), self.token.encode()):
-                return
+        is_form = (request.get(b"content-type") or b"").startswith(b"application/x-www-form-urlencoded")
+        if is_form and hmac.compare_digest(_token_of(await request.read()), self.token.encode()):
+            return
         raise HTTPError(403, "This takes the token: send it as X-Clerestory-Token, or as the form's token.")
 
 
@@ -116,6 +115,13 @@ def _same_origin(request: Request) -> bool:
     if (request.get(b"sec-fetch-site") or b"none") not in (b"none", b"same-origin"):
         return False
     return origin is None or origin.lower() == b"http://" + request.authority.lower()
+
+
+def _token_of(form: bytes) -> bytes:
+    try:
+        return dict(parse_qsl(form.decode("ascii", "replace"), max_num_fields=32)).get("token", "").encode()
+    except ValueError:
+        return b""
 
 
 def _password(credentials: bytes) -> bytes:

@@ -1,0 +1,80 @@
+"""Server-sent events: their form, that they move, and how many may listen."""
+
+import json
+from typing import Any
+
+from server.xray.beats import LISTENERS
+from tests.server.support import GET, hello
+from tests.server.xray.support import Live, live
+from tests.support.client import Client
+from tests.support.waiting import eventually
+
+
+class Listening(Client):
+    """A client of `/events`."""
+
+    def __init__(self, server: Live) -> None:
+        super().__init__(server.xray_address)
+        self.send(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    def lines(self) -> list[str]:
+        """The lines of the next block, which an empty line ends. One block comes in one chunk."""
+        size = int(self._line(), 16)
+        block = self._exactly(size).decode()
+        assert self._exactly(2) == b"\r\n"
+        assert block.endswith("\n\n")
+        return block.split("\n")[:-2]
+
+    def event(self) -> dict[str, Any]:
+        """The next event's document."""
+        lines = [one for one in self.lines() if one and not one.startswith("retry: ")]
+        assert [one.partition(": ")[0] for one in lines] == ["event", "id", "data"]
+        assert lines[0] == "event: beat"
+        found: dict[str, Any] = json.loads(lines[2].removeprefix("data: "))
+        return found
+
+
+def test_events_come_about_once_a_second_and_tell_what_has_moved() -> None:
+    with live(hello) as server, Client(server.address) as client, Listening(server) as listening:
+        head = listening._head()
+        assert (head.status, head["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        first = listening.event()
+        assert first["rates"] == {}
+        assert first["machines"]["connection"]["total"] in (0, 1)
+        client.get("/")
+        found = [listening.event(), listening.event()]
+        assert found[-1]["machines"]["connection"]["states"]["AWAITING_REQUEST"] == 1
+        assert any(one["rates"]["connection"][0] > 0 for one in found)
+        assert 0.5 < found[1]["now"] - found[0]["now"] < 20
+        assert "rows" not in found[-1]
+        assert found[-1]["totals"]["requests"] == 1
+
+
+def test_one_more_listener_than_there_may_be_is_told_so_and_a_place_that_was_left_is_free() -> None:
+    with live(hello) as server:
+        listening = [Listening(server) for _ in range(LISTENERS)]
+        for one in listening:
+            assert one._head().status == 200
+            one.lines()
+        answer = server.x("/events")
+        assert (answer.status, answer["retry-after"]) == (503, "5")
+        assert answer.text.startswith("503 Service Unavailable: 8 listen already: close another page")
+        listening.pop().close()
+        eventually(lambda: server.xray.beats.listeners == LISTENERS - 1)
+        with Listening(server) as again:
+            assert again._head().status == 200
+        for one in listening:
+            one.close()
+        eventually(lambda: server.xray.beats.listeners == 0)
+
+
+def test_all_who_listen_are_told_the_same() -> None:
+    with live(hello) as server, Listening(server) as one, Listening(server) as other:
+        one._head()
+        other._head()
+        first = [one.event()["now"] for _ in range(3)]
+        second = [other.event()["now"] for _ in range(3)]
+        assert set(first) & set(second)
+        with Client(server.address) as client:
+            client.send(GET)
+            assert client.answer().text == "hello"

@@ -1,0 +1,180 @@
+"""The door: a table of who is let in, and what every answer says to a browser."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from handlers.errors import HTTPError
+from handlers.messages import Request, Response, text_response
+from server.xray.guard import SECURE, Guard, is_loopback
+from tests.server.support import bench_of
+
+TOKEN = "the-token"
+
+
+def request(method: str = "GET", host: str = "localhost:8001", **fields: str) -> Request:
+    pairs = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in fields.items())
+    return Request(method, "/", (*pairs, (b"host", host.encode())), authority=host.encode())
+
+
+def answer(guard: Guard, asked: Request) -> Response:
+    found = guard(asked)
+    assert isinstance(found, Response)
+    return found
+
+
+def application(_: Any) -> Response:
+    return text_response("in\n")
+
+
+LOCAL = Guard(application, TOKEN)
+REMOTE = Guard(application, TOKEN, local=False)
+UNIX = Guard(application, TOKEN, unix=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("localhost:8001", True),
+        ("LOCALHOST:8001", True),
+        ("localhost.:8001", True),
+        ("x.localhost", True),
+        ("127.0.0.1", True),
+        ("127.0.0.1:8001", True),
+        ("127.9.9.9", True),
+        ("[::1]", True),
+        ("[::1]:8001", True),
+        ("", False),
+        ("evil.example", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.nip.io", False),
+        ("127.0.0.1.evil.example:8001", False),
+        ("evillocalhost", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("[::]", False),
+        ("[fe80::1]", False),
+        ("2130706433", False),
+        ("0x7f000001", False),
+        ("127.1", False),
+    ],
+)
+def test_a_host_that_names_this_machine_only(host: str, loopback: bool) -> None:
+    assert is_loopback(host.encode()) is loopback
+    assert answer(LOCAL, request(host=host)).status == (200 if loopback else 421)
+    assert answer(UNIX, request(host=host)).status == 200
+
+
+def basic(password: str) -> str:
+    return "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 401),
+        ({"authorization": f"Bearer {TOKEN}"}, 200),
+        ({"authorization": f"bearer  {TOKEN}"}, 200),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"authorization": f"Bearer {TOKEN}x"}, 401),
+        ({"authorization": "Bearer "}, 401),
+        ({"authorization": TOKEN}, 401),
+        ({"authorization": basic(TOKEN)}, 200),
+        ({"authorization": basic("wrong")}, 401),
+        ({"authorization": "Basic ***"}, 401),
+        ({"x_clerestory_token": TOKEN}, 200),
+        ({"x_clerestory_token": ""}, 401),
+    ],
+)
+def test_beyond_loopback_nothing_is_answered_without_the_token(fields: dict[str, str], status: int) -> None:
+    for host in ("localhost", "evil.example"):
+        found = answer(REMOTE, request(host=host, **fields))
+        assert found.status == status
+        assert (b"www-authenticate" in dict(found.fields)) is (status == 401)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://localhost:8001"}, 200),
+        ({"origin": "http://LOCALHOST:8001"}, 200),
+        ({"origin": "http://localhost:8001", "sec_fetch_site": "same-origin"}, 200),
+        ({"sec_fetch_site": "none"}, 200),
+        ({"origin": "http://localhost:3000"}, 403),
+        ({"origin": "http://localhost"}, 403),
+        ({"origin": "https://localhost:8001"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"origin": "http://localhost:8001", "sec_fetch_site": "cross-site"}, 403),
+    ],
+)
+def test_a_change_comes_from_our_own_origin_or_from_no_page(fields: dict[str, str], status: int) -> None:
+    assert answer(LOCAL, request("POST", **fields)).status == status
+    assert answer(LOCAL, request("DELETE", **fields)).status == status
+    assert answer(LOCAL, request("GET", **fields)).status == 200
+
+
+def test_every_answer_tells_the_browser_what_it_must_not_do() -> None:
+    def missing(_: Request) -> Response:
+        raise HTTPError(404, "nothing")
+
+    async def later(_: Request) -> Response:
+        return text_response("in\n")
+
+    async def refuse(_: Request) -> Response:
+        raise HTTPError(400, "no")
+
+    for handler in (application, missing, later, refuse):
+        with bench_of(Guard(handler, TOKEN)) as bench:
+            client = bench.connect()
+            for host in (b"localhost", b"evil.example"):
+                head = client.send(b"GET / HTTP/1.1\r\nhost: %b\r\n\r\n" % host).sent.partition(b"\r\n\r\n")[0]
+                for name, value in SECURE:
+                    assert name + b": " + value in head
+    policy = dict(SECURE)
+    assert policy[b"content-security-policy"].startswith(b"default-src 'none'; script-src 'self';")
+    assert b"frame-ancestors 'none'" in policy[b"content-security-policy"]
+    assert policy[b"x-content-type-options"] == b"nosniff"
+    assert policy[b"cache-control"] == b"no-store"
+
+
+def test_what_fails_in_a_handler_is_the_servers_to_answer() -> None:
+    async def fails(_: Request) -> Response:
+        raise ValueError
+
+    with bench_of(Guard(fails, TOKEN)) as bench:
+        sent = bench.connect().send(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").sent
+        assert sent.startswith(b"HTTP/1.1 500")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        (b"", b"", 403),
+        (b"x-clerestory-token: the-token\r\n", b"", 200),
+        (b"x-clerestory-token: wrong\r\n", b"", 403),
+        (b"content-type: application/x-www-form-urlencoded\r\n", b"token=the-token", 200),
+        (b"content-type: application/x-www-form-urlencoded\r\n", b"a=1&token=the-token", 200),
+        (b"content-type: application/x-www-form-urlencoded\r\n", b"token=wrong", 403),
+        (b"content-type: application/x-www-form-urlencoded\r\n", b"", 403),
+        (b"content-type: application/x-www-form-urlencoded\r\n", b"&".join([b"a=1"] * 33), 403),
+        (b"content-type: application/x-www-form-urlencoded\r\n", b"token=\xff", 403),
+        (b"content-type: application/json\r\n", b"token=the-token", 403),
+    ],
+)
+def test_a_change_takes_the_token_in_a_field_or_in_a_form(head: bytes, body: bytes, status: int) -> None:
+    async def change(asked: Request) -> Response:
+        await guard.demand(asked)
+        return text_response("done\n")
+
+    guard = Guard(change, TOKEN)
+    with bench_of(guard) as bench:
+        sent = bench.connect().send(
+            b"POST / HTTP/1.1\r\nhost: localhost\r\n%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+        )
+        assert sent.sent.startswith(b"HTTP/1.1 %d" % status)

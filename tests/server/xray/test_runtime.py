@@ -1,0 +1,98 @@
+"""The runtime file: who may read it, what is believed, and that nothing stale is found."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.xray import runtime
+from server.xray.runtime import Running, RuntimeFileError, find, folder, write
+
+
+def running(pid: int | None = None) -> Running:
+    return Running(pid or os.getpid(), "http://127.0.0.1:8001/", "the-token", "a trial")
+
+
+def test_a_file_is_found_again_and_is_for_its_user_alone(own_runtime_folder: Path) -> None:
+    path = write(running())
+    assert path.parent == own_runtime_folder == folder()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert find() == [running()]
+    runtime.remove(path)
+    assert find() == []
+    runtime.remove(path)
+
+
+def test_a_process_writes_its_file_anew() -> None:
+    write(running())
+    write(Running(os.getpid(), "unix:/x", "another", ""))
+    assert [one.token for one in find()] == ["another"]
+
+
+def test_the_file_of_a_process_that_has_gone_is_ignored_and_removed(own_runtime_folder: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    stale = write(running(int(ended.stdout)))
+    assert stale.exists()
+    assert find() == []
+    assert not stale.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "x", "url": "", "token": "", "serving": ""}', "\0"])
+def test_a_file_that_makes_no_sense_is_ignored(own_runtime_folder: Path, text: str) -> None:
+    write(running())
+    (own_runtime_folder / "1.json").write_text(text)
+    assert find() == [running()]
+
+
+def test_several_are_found_the_latest_first(own_runtime_folder: Path) -> None:
+    write(running())
+    write(running(os.getppid()))
+    os.utime(own_runtime_folder / f"{os.getpid()}.json", (1, 1))
+    assert [one.pid for one in find()] == [os.getppid(), os.getpid()]
+
+
+def test_a_folder_that_others_can_enter_is_not_trusted(own_runtime_folder: Path) -> None:
+    write(running())
+    own_runtime_folder.chmod(0o755)
+    assert find() == []
+    with pytest.raises(RuntimeFileError, match="is not a folder that only this user can enter: remove it"):
+        write(running())
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(own_runtime_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    own_runtime_folder.symlink_to(tmp_path / "elsewhere")
+    assert find() == []
+    with pytest.raises(RuntimeFileError):
+        write(running())
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed(own_runtime_folder: Path, tmp_path: Path) -> None:
+    own_runtime_folder.mkdir(mode=0o700)
+    (tmp_path / "precious").write_text("precious")
+    (own_runtime_folder / f"{os.getpid()}.json").symlink_to(tmp_path / "precious")
+    path = write(running())
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert json.loads(path.read_text())["token"] == "the-token"
+
+
+def test_without_a_runtime_directory_it_is_below_the_folder_for_temporary_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    assert folder() == tmp_path / f"clerestory-{os.getuid()}"
+    write(running())
+    assert find() == [running()]
+
+
+def test_where_nothing_can_be_written_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
+    with pytest.raises(RuntimeFileError, match="No such file or directory"):
+        write(running())
+    assert find() == []
