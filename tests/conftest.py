@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.client import Client
+from tests.support.figures import FIGURES
 from tests.support.server import ServerProcess
 
 POLLERS = ("epoll", "poll", "select")
@@ -39,6 +40,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("many"):
             item.add_marker(pytest.mark.skip(reason="select(2) holds descriptors below 1,024"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if FIGURES:
+        terminalreporter.section("figures")
+        for line in FIGURES:
+            terminalreporter.write_line(line)
 
 
 def _choices(config: pytest.Config) -> list[str]:

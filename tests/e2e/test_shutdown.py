@@ -84,7 +84,7 @@ def test_what_is_in_flight_is_finished(start: Start) -> None:
         assert streaming.answer().body == pattern(100000) * 100
         for client in (uploading, echoing, downloading, streaming):
             assert client.end() == "closed"
-        assert server.wait() == 0
+    assert server.wait() == 0
     assert server.events("connection_cut") == []
     assert server.events("connection_ended") == []
 
@@ -98,7 +98,7 @@ def test_a_pipelined_request_is_left_alone_once_the_drain_has_begun(start: Start
         answer = client.answer()
         assert (answer.status, answer["connection"]) == (200, "close")
         assert client.end() == "closed"
-        assert server.wait() == 0
+    assert server.wait() == 0
     assert server.events("request", target="/mark/after-drain") == []
 
 
@@ -111,7 +111,7 @@ def test_half_a_head_is_waited_for(start: Start) -> None:
         client.send(b"\r\n\r\n")
         answer = client.answer()
         assert (answer.body, answer["connection"]) == (b"hello\n", "close")
-        assert server.wait() == 0
+    assert server.wait() == 0
 
 
 def test_a_second_signal_ends_at_once_and_tells_of_each_connection_it_cuts(start: Start) -> None:
@@ -185,7 +185,7 @@ def test_a_handler_that_blocks_is_let_finish(start: Start) -> None:
         server.settle(1)
         server.signal()
         assert client.answer().body == b"blocked\n"
-        assert server.wait() == 0
+    assert server.wait() == 0
 
 
 def hammer(address: Address, ended: threading.Event) -> tuple[int, int]:
@@ -239,7 +239,7 @@ def test_a_request_that_came_before_the_signal_is_answered(start: Start) -> None
             for one in (client, fresh):
                 assert one.answer().body == b'{"hello": "world"}'
                 assert one.end() == "closed"
-        assert server.wait() == 0
+    assert server.wait() == 0
 
 
 def test_a_log_that_nobody_reads_stops_nobody(choices: list[str]) -> None:
