@@ -120,7 +120,7 @@ def _describe(operation: Any) -> str:
     """An operation's own words. They are asked for from another thread while it goes on: it may just have ended."""
     try:
         return str(operation.describe())
-    except Exception as error:  # noqa: BLE001 - what can not be described is still waited for
+    except BaseException as error:  # noqa: BLE001 - what can not be described is still waited for
         return f"{type(operation).__name__} ({error})"
 
 
