@@ -4,12 +4,16 @@ pytest tests/e2e --poller poll --parser h11 --dispatch transitions
 """
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.client import Client
 from tests.support.figures import FIGURES
 from tests.support.server import ServerProcess
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Cluster
 
 POLLERS = ("epoll", "poll", "select")
 PARSERS = ("auto", "h11", "httptools")
@@ -105,3 +109,11 @@ def connect(server: ServerProcess) -> Iterator[Connect]:
     yield begin
     for client in opened:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Cluster]":
+    """A PostgreSQL server that all tests share; who stops one starts his own."""
+    from tests.support.postgres import running
+
+    yield from running()

@@ -75,12 +75,12 @@ def test_an_idle_connection_is_closed_without_a_word(hasty: ServerProcess, patie
 
 
 def test_the_time_for_the_next_request_begins_with_the_end_of_the_last_answer(start: Start) -> None:
-    server = start("--keep-alive-timeout", "2")
+    server = start("--keep-alive-timeout", "1.5")
     with Client(server.address) as client:
         begun = time.monotonic()
-        for _ in range(8):
+        for _ in range(4):
             assert client.get("/sleep/400").status == 200
-        assert time.monotonic() - begun > 2
+        assert time.monotonic() - begun > 1.5
         assert client.end() == "closed"
 
 
@@ -170,10 +170,10 @@ def test_a_client_that_waits_for_100_and_then_sends_nothing_is_answered_408(
 
 def test_a_body_may_take_long_while_it_moves(start: Start) -> None:
     server = start("--body-timeout", "2", "--body-min-rate", "0")
-    with Client(server.address, data=request("/read", "Content-Length: 15", method="POST")) as client:
+    with Client(server.address, data=request("/read", "Content-Length: 9", method="POST")) as client:
         begun = time.monotonic()
-        for _ in range(15):
-            time.sleep(0.2)
+        for _ in range(9):
+            time.sleep(0.25)
             client.send(b"x")
         assert time.monotonic() - begun > 2
         assert client.answer().status == 200
@@ -233,11 +233,11 @@ def test_a_handler_that_waits_too_long_is_answered_504(hasty: ServerProcess, pat
 
 
 def test_each_wait_of_a_stream_has_its_own_time(start: Start) -> None:
-    server = start("--backend-timeout", "2")
-    with Client(server.address, data=request("/stream-slowly/15/200")) as client:
+    server = start("--backend-timeout", "1.5")
+    with Client(server.address, data=request("/stream-slowly/7/250")) as client:
         begun = time.monotonic()
-        assert client.answer().body == b"piece\n" * 15
-        assert time.monotonic() - begun > 2
+        assert client.answer().body == b"piece\n" * 7
+        assert time.monotonic() - begun > 1.5
 
 
 # --- the answer

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Start
 from tests.support.applications import pattern
 from tests.support.client import Client, CutShort, chunked, request
 from tests.support.server import ServerProcess
@@ -22,13 +21,23 @@ PLAIN = request("/mark/plain")
 
 REQUESTS = {"sized": SIZED, "chunked": CHUNKED, "expecting": EXPECTING, "plain": PLAIN}
 
+Marks = Callable[[], list[str]]
+
 STREAM = "/stream/async/6/20"
 
 
-def marks(server: ServerProcess) -> list[str]:
-    with Client(server.address) as client:
-        found: list[str] = json.loads(client.get("/marks").body)
-        return found
+@pytest.fixture
+def marks(server: ServerProcess) -> Callable[[], list[str]]:
+    """What the handlers have noted since the test began."""
+
+    def noted() -> list[str]:
+        with Client(server.address) as client:
+            found: list[str] = json.loads(client.get("/marks").body)
+            return found
+
+    before = len(noted())
+    server.settle()
+    return lambda: noted()[before:]
 
 
 def assert_unharmed(server: ServerProcess) -> None:
@@ -48,19 +57,23 @@ def leave_by_close(client: Client) -> None:
 
 @pytest.mark.parametrize("leave", [leave_by_reset, leave_by_close])
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_the_peer_leaves_at_every_byte_of_its_request(start: Start, kind: str, leave: Callable[[Client], None]) -> None:
-    server, raw = start(), REQUESTS[kind]
+def test_the_peer_leaves_at_every_byte_of_its_request(
+    server: ServerProcess, marks: Marks, kind: str, leave: Callable[[Client], None]
+) -> None:
+    raw = REQUESTS[kind]
     for size in range(len(raw)):
         client = Client(server.address, data=raw[:size])
         leave(client)
     assert_unharmed(server)
-    assert marks(server) == []
+    assert marks() == []
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_the_peer_leaves_at_every_byte_after_the_server_has_read_it(start: Start, kind: str) -> None:
+def test_the_peer_leaves_at_every_byte_after_the_server_has_read_it(
+    server: ServerProcess, marks: Marks, kind: str
+) -> None:
     """As above, but with all those connections open at once, so that none is gone before it was looked at."""
-    server, raw = start(), REQUESTS[kind]
+    raw = REQUESTS[kind]
     opened = [Client(server.address, data=raw[:size]) for size in range(len(raw))]
     server.settle(len(opened))
     with Client(server.address) as client:
@@ -68,12 +81,12 @@ def test_the_peer_leaves_at_every_byte_after_the_server_has_read_it(start: Start
     for client in opened:
         client.reset()
     assert_unharmed(server)
-    assert marks(server) == []
+    assert marks() == []
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_a_half_close_at_every_byte_of_a_request(start: Start, kind: str) -> None:
-    server, raw = start(), REQUESTS[kind]
+def test_a_half_close_at_every_byte_of_a_request(server: ServerProcess, marks: Marks, kind: str) -> None:
+    raw = REQUESTS[kind]
     head = raw.index(b"\r\n\r\n") + 4
     for size in range(len(raw)):
         with Client(server.address, data=raw[:size]) as client:
@@ -85,24 +98,25 @@ def test_a_half_close_at_every_byte_of_a_request(start: Start, kind: str) -> Non
             assert (answer.status, answer.reason) == (400, "Bad Request")
             assert answer.text == "400 Bad Request: The connection was closed inside the request's body.\n"
             assert client.end() == "closed"
-    assert marks(server) == []
+    assert marks() == []
     assert_unharmed(server)
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_a_half_close_after_a_whole_request_gets_the_whole_answer(start: Start, kind: str) -> None:
-    server, raw = start(), REQUESTS[kind]
+def test_a_half_close_after_a_whole_request_gets_the_whole_answer(
+    server: ServerProcess, marks: Marks, kind: str
+) -> None:
+    raw = REQUESTS[kind]
     with Client(server.address, data=raw) as client:
         client.half_close()
         assert client.answer().status == 200
         assert client.end() == "closed"
-    assert len(marks(server)) == 1
+    assert len(marks()) == 1
     assert_unharmed(server)
 
 
 @pytest.mark.parametrize("target", ["/bytes/5000000", "/stream/async/50/100000", "/stream/sync-sized/50/100000"])
-def test_a_half_close_at_once_gets_all_of_a_large_answer(start: Start, target: str) -> None:
-    server = start()
+def test_a_half_close_at_once_gets_all_of_a_large_answer(server: ServerProcess, target: str) -> None:
     with Client(server.address, data=request(target), window=65536) as client:
         client.half_close()
         size = 100000 if "stream" in target else 5000000
@@ -118,19 +132,19 @@ def answer_bytes(server: ServerProcess) -> int:
 
 
 @pytest.mark.parametrize("leave", [leave_by_reset, leave_by_close])
-def test_the_peer_leaves_at_every_byte_of_an_answer(start: Start, leave: Callable[[Client], None]) -> None:
-    server = start()
+def test_the_peer_leaves_at_every_byte_of_an_answer(
+    server: ServerProcess, marks: Marks, leave: Callable[[Client], None]
+) -> None:
     size = answer_bytes(server)
     for count in range(1, size):
         client = Client(server.address, data=request(STREAM))
         client.take(count, 7)
         leave(client)
     assert_unharmed(server)
-    eventually(lambda: marks(server).count("stream ended") == size)
+    eventually(lambda: marks().count("stream ended") == size)
 
 
-def test_a_half_close_at_every_byte_of_an_answer_gets_the_rest_of_it(start: Start) -> None:
-    server = start()
+def test_a_half_close_at_every_byte_of_an_answer_gets_the_rest_of_it(server: ServerProcess) -> None:
     size = answer_bytes(server)
     for count in range(1, size):
         with Client(server.address, data=request(STREAM)) as client:
@@ -151,23 +165,21 @@ def test_the_peer_resets_in_the_middle_of_a_large_answer(server: ServerProcess, 
         assert (event["cause"], event["state"], event["trigger"]) == ("client", "SENDING_RESPONSE", "PEER_RESET")
 
 
-def test_a_reset_after_half_an_upload_runs_no_handler(start: Start) -> None:
-    server = start()
+def test_a_reset_after_half_an_upload_runs_no_handler(server: ServerProcess, marks: Marks) -> None:
     for size in range(0, 900_000, 90_000):
         with Client(server.address, data=request("/read", "Content-Length: 900000", method="POST")) as client:
             client.send(b"x" * size)
             client.reset()
     server.settle()
-    assert marks(server) == []
+    assert marks() == []
 
 
-def test_a_half_close_inside_an_upload_that_is_echoed_cuts_the_answer(start: Start) -> None:
-    server = start()
+def test_a_half_close_inside_an_upload_that_is_echoed_cuts_the_answer(server: ServerProcess) -> None:
     with Client(server.address, data=request("/echo", "Content-Length: 100000", method="POST")) as client:
         client.send(b"x" * 50_000)
         client.take(1000)
         client.half_close()
         with pytest.raises(CutShort):
             client.answer()
-    event = server.wait_for("connection_ended")
+    event = server.wait_for("connection_ended", peer=client.name)
     assert (event["cause"], event["trigger"]) == ("client", "BODY_REFUSED")
