@@ -122,7 +122,8 @@ def make_parser(prog: str, version: str) -> Parser:
         description=DESCRIPTION,
         epilog=EXAMPLES.format(prog=prog),
         formatter_class=Formatter,
-        usage="%(prog)s [TARGET] [options]\n       %(prog)s check | replay FILE",
+        usage="%(prog)s [TARGET] [options]\n       %(prog)s check | replay FILE\n"
+        "       %(prog)s ps | top | show ID | watch ID | close ID   (each has its own --help)",
         allow_abbrev=False,
         add_help=False,
     )

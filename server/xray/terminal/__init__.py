@@ -1,0 +1,23 @@
+"""The x-ray in a terminal: `python -m server ps`, `top`, `show`, `watch`, `close`.
+
+    servers     which server: found by its runtime file, or named
+    client      its endpoints (server.xray.shape), over TCP or a Unix socket
+    text        words, widths and colours
+    table       machines, one line each
+    details     one machine, and its path as a time line
+    arguments   what may be written on the command line
+    commands    ps, show, close, watch
+    top         the live view: `frame` draws it, `screen` is the terminal
+    main        one command from its words to its exit status
+
+The laws:
+
+- it is a client of the x-ray's HTTP endpoints and of nothing else: it imports nothing that serves, and so it starts
+  fast and works while the server does not;
+- whatever came over the network or from a client is made printable before a terminal sees it;
+- a line fits the terminal; what is cut is the middle of what matters least; what is piped is never cut;
+- colour only adds: everything it says is also said in words.
+"""
+
+COMMANDS = ("ps", "top", "show", "watch", "close")
+"""The first word of a command line that is ours."""

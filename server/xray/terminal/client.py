@@ -1,0 +1,146 @@
+"""The x-ray's endpoints as a client sees them: http.client over TCP or over a Unix socket, JSON in and out.
+
+Whatever goes wrong is an XRayError of one line that says what to do.
+"""
+
+import http.client
+import json
+import re
+import socket
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+JSON = dict[str, Any]
+
+TIMEOUT = 10.0
+"""Seconds without an answer: a healthy x-ray takes a tenth of one, with ten thousand connections and a blocked loop."""
+
+MOST = 64 << 20
+"""Bytes of one answer that we read: three times what 20,000 rows take."""
+
+_TCP = re.compile(r"(?:https?://)?(\[[0-9A-Fa-f:.%a-z]+\]|[^\[\]:\s/@]+):([0-9]{1,5})/?", re.ASCII)
+
+
+class XRayError(Exception):
+    """What was asked can not be had; the message is one line."""
+
+
+class GoneError(XRayError):
+    """The machine that was asked for is not there (any more)."""
+
+
+class _Unix(http.client.HTTPConnection):
+    """HTTP over a socket in the file system."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """As HTTPConnection.connect."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def connection_to(address: str, timeout: float = TIMEOUT) -> http.client.HTTPConnection:
+    """What speaks to `address`: HOST:PORT, http://HOST:PORT/ as the start-up line has it, or unix:PATH."""
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:").removeprefix("//")
+        if not path or "\0" in path or len(path.encode()) > 100:
+            raise XRayError(f"{address!r}: write unix: and a path of at most 100 bytes")
+        return _Unix(path, timeout)
+    match = _TCP.fullmatch(address)
+    if match is None or not 0 < int(match[2]) < 65536:
+        raise XRayError(f"{address!r} is no address of an x-ray: write HOST:PORT, such as 127.0.0.1:8001, or unix:PATH")
+    return http.client.HTTPConnection(match[1].strip("[]"), int(match[2]), timeout=timeout)
+
+
+class Client:
+    """The x-ray at `address`. `token` is what changes take, and beyond this machine every request."""
+
+    def __init__(self, address: str, token: str = "", timeout: float = TIMEOUT) -> None:
+        self.address = address
+        self._token = token
+        self._connection = connection_to(address, timeout)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    def get(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
+        """The document there. Raises XRayError."""
+        return self._ask("GET", path, parameters)
+
+    def post(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
+        """Change something; what came of it. Raises XRayError."""
+        return self._ask("POST", path, parameters)
+
+    def one(self, identity: str) -> JSON:
+        """Everything about one machine, open or ended. Raises GoneError."""
+        try:
+            return self.get(f"/connections/{quote(identity, safe=':')}")
+        except GoneError as error:
+            raise GoneError(
+                f"There is no connection {identity}, nor is it remembered: ps lists those there are."
+            ) from error
+
+    def _ask(self, method: str, path: str, parameters: Mapping[str, object] | None) -> JSON:
+        given = {name: value for name, value in (parameters or {}).items() if value not in ("", None)}
+        target = f"{path}?{urlencode(given)}" if given else path
+        status, data = self._exchange(method, target)
+        try:
+            document = json.loads(data)
+        except ValueError:
+            document = None
+        if status == 200 and isinstance(document, dict):
+            return document
+        raise self._refused(status, document, path)
+
+    def _exchange(self, method: str, target: str) -> tuple[int, bytes]:
+        """One request. A kept connection that was closed meanwhile is opened again, once, where that is safe."""
+        kept = self._connection.sock is not None
+        try:
+            return self._send(method, target)
+        except (http.client.RemoteDisconnected, ConnectionError) as error:
+            if not kept or method != "GET":
+                raise self._unreachable(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+        try:
+            return self._send(method, target)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+
+    def _send(self, method: str, target: str) -> tuple[int, bytes]:
+        fields = {"Accept": "application/json"}
+        if self._token:
+            fields["X-Clerestory-Token"] = self._token
+        try:
+            self._connection.request(method, target, headers=fields)
+            answer = self._connection.getresponse()
+            return answer.status, answer.read(MOST)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _unreachable(self, error: Exception) -> XRayError:
+        if isinstance(error, TimeoutError):
+            return XRayError(
+                f"{self.address} does not answer within {self._connection.timeout:g} s: is it the x-ray's?"
+            )
+        if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
+            return XRayError(f"{self.address} does not speak HTTP: the start-up line says where the x-ray is")
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return XRayError(f"{self.address}: {reason}: is the server running? The start-up line says where its x-ray is")
+
+    def _refused(self, status: int, document: object, path: str) -> XRayError:
+        detail = document.get("detail") if isinstance(document, dict) else None
+        if status == 401:
+            return XRayError(f"{self.address} wants its token: set CLERESTORY_TOKEN")
+        if status == 403:
+            return XRayError(f"{self.address} takes changes with its token only: set CLERESTORY_TOKEN")
+        if not isinstance(detail, str) or status == 200 or (status == 404 and not path.startswith("/connections/")):
+            return XRayError(f"{self.address} is no x-ray (status {status}): the start-up line says where that is")
+        return GoneError(detail) if status == 404 else XRayError(detail)

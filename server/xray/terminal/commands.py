@@ -1,0 +1,191 @@
+"""`ps`, `show`, `watch` and `close`: each prints what it was asked for, and hands back the exit status.
+
+What there is goes to standard output; what should be known besides (banners, that nothing was chosen) to standard
+error, so that a pipe gets rows and nothing else.
+"""
+
+import json
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+
+from server.xray.terminal.arguments import UsageError, filters_of
+from server.xray.terminal.client import JSON, Client, GoneError
+from server.xray.terminal.details import details
+from server.xray.terminal.streams import Streams
+from server.xray.terminal.table import table
+from server.xray.terminal.text import Style, bare, count_of, fold, span
+
+MOST = 20_000
+"""Rows that the x-ray answers with at most."""
+
+Pause = Callable[[float], object]
+
+
+def ps(client: Client, arguments: Namespace, streams: Streams) -> int:
+    """One line a connection."""
+    filters = filters_of(arguments)
+    document = client.get("/connections.json", {"limit": MOST} | dict(filters))
+    if arguments.json:
+        streams.put(*_json_lines(document))
+        return 0 if document["rows"] or not _narrow(arguments) else 1
+    for banner in client.get("/snapshot.json")["banners"]:
+        streams.say(f"{banner['level'].upper()}: {banner['text']}", banner["level"])
+    rows = document["rows"]
+    if rows:
+        streams.put(*table(rows, streams.style))
+    total, word = document["total"], "machine" if arguments.kind else "connection"
+    if not rows:
+        streams.say(f"None of {count_of(total, word)} matches." if total else f"There are no {word}s.")
+        return 1 if _narrow(arguments) else 0
+    if len(rows) < document["matched"] and streams.style.width is not None:
+        streams.say(f"{len(rows):,} of {count_of(document['matched'], word)}.")
+    return 0
+
+
+def _narrow(arguments: Namespace) -> bool:
+    return bool(filters_of(arguments).keys() - {"sort", "limit"})
+
+
+def _json_lines(document: JSON) -> list[str]:
+    """The document with a line for each row: for programs, and for those who look at what programs get."""
+    rows = document["rows"]
+    head = json.dumps({name: value for name, value in document.items() if name != "rows"})
+    if not rows:
+        return [f'{head[:-1]}, "rows": []}}']
+    ends = [","] * (len(rows) - 1) + [""]
+    return [f'{head[:-1]}, "rows": [', *(json.dumps(row) + end for row, end in zip(rows, ends, strict=True)), "]}"]
+
+
+def show(client: Client, arguments: Namespace, streams: Streams) -> int:
+    """Everything about one."""
+    one = client.one(arguments.id)
+    if arguments.json:
+        streams.put(json.dumps(one, indent=1))
+    else:
+        streams.put(*details(one, streams.style))
+    return 0
+
+
+# --- watch
+
+
+def watch(client: Client, arguments: Namespace, streams: Streams, pause: Pause | None = None) -> int:
+    """Print the passages of one as they happen, until it ends."""
+    pause = pause or threading.Event().wait
+    one = client.one(arguments.id)
+    streams.put(*_heading(one, streams.style))
+    last: JSON | None = None
+    while True:
+        for text in _news(one, last):
+            streams.put(text if streams.style.width is None else text[: streams.style.width])
+        last = one["path"][-1] if one["path"] else None
+        if one["ended"] is not None:
+            streams.put(streams.style.paint(bare(one["why"]), "bold"))
+            return 0
+        streams.out.flush()
+        pause(arguments.interval)
+        try:
+            one = client.one(arguments.id)
+        except GoneError:
+            streams.say("It has ended, and is forgotten already.")
+            return 0
+
+
+def _heading(one: JSON, style: Style) -> list[str]:
+    title = f"{bare(one['id'])}  {bare(one['why'])}" if one["ended"] is None else bare(one["id"])
+    columns = style.paint(f"{'AT':>11}  {'STAYED':>11}  PASSAGE", "bold")
+    return [*fold(title, style.width or 10_000, "    "), columns]
+
+
+def _news(one: JSON, last: JSON | None) -> list[str]:
+    """The passages after `last`, as lines. Times are since the connection came."""
+    path, new = one["path"], 0
+    if last is not None:
+        same = [place for place, passage in enumerate(path) if _key(passage) == _key(last)]
+        new = same[-1] + 1 if same else 0
+    lines = ["some passages were too fast to be seen"] if last is not None and path and not new else []
+    born = one["accepted_at"] if one["ended"] is not None else one["now"] - (one["age"] or 0.0)
+    for passage in path[new:]:
+        way = f"{bare(passage['source'])}: {bare(passage['trigger'])} -> {bare(passage['dest'])}"
+        mark = "! " if passage["way"] == "FAULT" else ""
+        lines.append(f"{span(max(0.0, passage['at'] - born)):>11}  {span(passage['stayed']):>11}  {mark}{way}")
+    return lines
+
+
+def _key(passage: JSON) -> tuple[float, int]:
+    return passage["at"], passage["row"]
+
+
+# --- close
+
+
+def close(client: Client, arguments: Namespace, streams: Streams) -> int:
+    """Close those that are named, or that the filters choose: say which, ask, do it."""
+    filters = filters_of(arguments)
+    if bool(arguments.ids) == bool(filters):
+        raise UsageError("say which to close: by their numbers, or by --state, --older, --peer, --path; not by both")
+    if arguments.ids:
+        rows = _named(client, arguments.ids, streams)
+        count = len(rows)
+    else:
+        would = client.post("/close", filters)
+        rows, count = would["rows"], would["would_close"]
+    if not count:
+        streams.say("There is none to close.")
+        return 1
+    streams.put(*table(rows, streams.style))
+    if count > len(rows):
+        streams.put(f"and {count - len(rows):,} more")
+    if arguments.dry_run:
+        streams.say(f"{count_of(count, 'connection')} would be closed.")
+        return 0
+    if not arguments.yes:
+        if not streams.keys.isatty():
+            raise UsageError(f"nothing was closed: there is nobody to ask; add --yes to close {_these(count)}")
+        if not streams.ask(f"Close {_these(count)}?"):
+            streams.say("Nothing was closed.")
+            return 1
+    return _order(client, [row["id"] for row in rows] if arguments.ids else [], filters, streams)
+
+
+def _these(count: int) -> str:
+    return "this connection" if count == 1 else f"these {count_of(count, 'connection')}"
+
+
+def _named(client: Client, ids: list[str], streams: Streams) -> list[JSON]:
+    """The rows of those that are open."""
+    rows = []
+    for identity in dict.fromkeys(ids):
+        try:
+            one = client.one(identity)
+        except GoneError as error:
+            streams.say(str(error))
+            continue
+        if one["ended"] is None:
+            rows.append(one)
+        else:
+            streams.say(f"It is closed already: {one['why']}")
+    return rows
+
+
+def _order(client: Client, ids: list[str], filters: Mapping[str, object], streams: Streams) -> int:
+    closed: list[str] = []
+    failed: list[str] = []
+    if ids:
+        for identity in ids:
+            try:
+                done = client.post(f"/connections/{identity}/close")
+            except GoneError:
+                done = {"closed": [], "failed": [identity]}
+            closed, failed = closed + done["closed"], failed + done["failed"]
+    else:
+        done = client.post("/close", {**filters, "confirm": 1})
+        closed, failed = done["closed"], done["failed"]
+    streams.put(f"{count_of(len(closed), 'connection')} closed.")
+    if failed:
+        streams.say(
+            f"{count_of(len(failed), 'connection')} not closed ({', '.join(failed[:5])}): they had ended before, "
+            "or the loop is blocked, and then they will be when it goes on."
+        )
+    return 0 if closed and not failed else 1

@@ -1,0 +1,112 @@
+"""One machine: what it waits for, what it has been asked, and its path as a time line. Pure.
+
+The time line reads from the oldest passage to now: how long ago, how long it had stayed where it left, a bar of that
+length, and where it went. A passage that nobody wants (a fault) is marked with `!`.
+"""
+
+from collections.abc import Iterator
+
+from server.xray.terminal.client import JSON
+from server.xray.terminal.text import Style, bare, count_of, fold, shorten, size, span
+
+BAR = 12
+"""Columns of the longest stay's bar."""
+
+LABEL = 12
+
+
+def details(one: JSON, style: Style) -> list[str]:
+    """Everything about a machine that is open, or has ended."""
+    title = bare(one["why"])
+    if one["ended"] is None:
+        title = f"{bare(one['id'])}  {title}"
+    width = style.width or 10_000
+    lines = [style.paint(part, "bold") for part in fold(title, width, "    ")]
+    lines.append("")
+    for label, text in _facts(one):
+        first, *rest = fold(text, max(20, width - LABEL - 2))
+        lines.append(f"  {style.paint(f'{label:<{LABEL}}', 'dim')}{first}")
+        lines += [" " * (LABEL + 2) + part for part in rest]
+    lines.append("")
+    return lines + timeline(one, style)
+
+
+def _facts(one: JSON) -> Iterator[tuple[str, str]]:
+    open_ = one["ended"] is None
+    if one["peer"]:
+        since = f", connected {span(one['age'])} ago" if open_ and one["age"] is not None else ""
+        yield "peer", bare(one["peer"]) + since
+    if open_:
+        yield from _state(one)
+    else:
+        yield (
+            "ended",
+            f"{span(one['age'])} ago, by {bare(one['cause'])} in {bare(one['state'])} ({bare(one['trigger'])})",
+        )
+        yield "lasted", span(one["lasted"])
+    if one["request"]:
+        number = f" ({bare(one['request_id'])})" if one.get("request_id") else ""
+        status = f", answered with {one['status']}" if one.get("status") else ""
+        yield "request", bare(one["request"]) + number + status
+    if one["peer"]:
+        yield (
+            "so far",
+            f"{count_of(one['requests'], 'request')}, {size(one['bytes_in'])} in, {size(one['bytes_out'])} out",
+        )
+    spent = one.get("spent") or {}
+    if spent:
+        yield "exchange", ", ".join(f"{bare(state)} {span(seconds)}" for state, seconds in spent.items())
+    for name, value in one.get("fields") or []:
+        yield "field", f"{bare(name)}: {bare(value)}"
+    for note in one.get("notes") or []:
+        yield "note", bare(note)
+
+
+def _state(one: JSON) -> Iterator[tuple[str, str]]:
+    yield "state", f"{bare(one['state'])} for {span(one['seconds'])}: {bare(one['true_while'])}"
+    yield "waits for", bare(" <- ".join(one["chain"] or [one["waits_for"]]))
+    deadline = one["deadline"]
+    if deadline is None:
+        yield "deadline", "none"
+        return
+    left = deadline["remaining"]
+    until = f"fires in {span(left)}" if left > 0 else "fires any moment now"
+    clocks = {"time": "", "idle": ", unless a byte moves", "rate": ", unless bytes move faster"}
+    yield "deadline", f"{bare(deadline['name'])}, {deadline['seconds']:g} s: {until}{clocks.get(deadline['by'], '')}"
+
+
+def timeline(one: JSON, style: Style) -> list[str]:
+    """The path, a line a passage."""
+    lines = [_passage_line(passage) for passage in one["path"]]
+    if one["ended"] is None:
+        lines.append(("now", one["seconds"], bare(one["state"]), "", " "))
+    ages = max([len("AGO"), *(len(line[0]) for line in lines)])
+    stays = max([len("STAYED"), *(len(span(line[1])) for line in lines)])
+    states = max([len("IN"), *(len(line[2]) for line in lines)])
+    thens = max([len("THEN"), *(len(line[3]) for line in lines)])
+    longest = max((line[1] for line in lines if line[1] is not None), default=0.0) or 1.0
+    bar = max(0, min(BAR, (style.width or 10_000) - ages - stays - states - thens - 11))
+    heading = f"  {'AGO':>{ages}}  {'STAYED':>{stays}}  {'':<{bar}}  {'IN':<{states}}  THEN"
+    found = [style.paint(_fit(heading, style), "bold")]
+    if one.get("truncated"):
+        found.append(_fit("  what came before is forgotten", style))
+    for ago, stayed, state, then, mark in lines:
+        line = f"  {ago:>{ages}}  {span(stayed):>{stays}}  {_bar(stayed, longest, bar)}  {state:<{states}} {mark}{then}"
+        found.append(style.paint(_fit(line.rstrip(), style), "warning" if mark == "!" else ""))
+    return found
+
+
+def _passage_line(passage: JSON) -> tuple[str, float | None, str, str, str]:
+    then = f"{bare(passage['trigger'])} -> {bare(passage['dest'])}"
+    mark = "!" if passage["way"] == "FAULT" else " "
+    return span(passage["age"]), passage["stayed"], bare(passage["source"]), then, mark
+
+
+def _bar(stayed: float | None, longest: float, width: int) -> str:
+    if stayed is None or not width:
+        return " " * width
+    return f"{'#' * max(1, round(width * stayed / longest)):<{width}}"
+
+
+def _fit(line: str, style: Style) -> str:
+    return line if style.width is None else shorten(line, style.width)

@@ -1,0 +1,57 @@
+"""One command, from its words to its exit status: 0, 1 for `no`, 2 where it could not be asked or answered."""
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from server.xray.terminal import COMMANDS, commands
+from server.xray.terminal.arguments import UsageError, filters_of, make_parser
+from server.xray.terminal.client import Client, GoneError, XRayError
+from server.xray.terminal.servers import choose
+from server.xray.terminal.streams import Streams
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def main(words: Sequence[str], prog: str = "python -m server") -> int:
+    """Do what `words` say, the first of which is one of COMMANDS."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 sees ? and no traceback
+            stream.reconfigure(errors="replace")
+    try:
+        status = _run(words, prog, Streams(sys.stdout, sys.stderr, sys.stdin))
+        sys.stdout.flush()
+    except SystemExit as done:  # --help
+        return int(done.code or 0)
+    except BrokenPipeError:  # who read us has seen enough: `ps | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _run(words: Sequence[str], prog: str, streams: Streams) -> int:
+    command = words[0]
+    assert command in COMMANDS
+    try:
+        arguments = make_parser(command, prog).parse_args(words[1:])
+        client = choose(arguments.xray, arguments.pid)
+        try:
+            return _command(command)(client, arguments, streams)
+        finally:
+            client.close()
+    except (UsageError, XRayError) as error:
+        streams.complain(str(error))
+        return 1 if isinstance(error, GoneError) else 2
+
+
+def _command(name: str) -> Callable[..., int]:
+    if name == "top":
+        from server.xray.terminal.top import top
+
+        return lambda client, arguments, streams: top(client, dict(filters_of(arguments)), arguments.interval, streams)
+    found: Callable[[Client, object, Streams], int] = getattr(commands, name)
+    return found
