@@ -20,8 +20,9 @@ Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
 
 REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus} | {
-    # RFC 9110 renamed these three; Python before 3.13 still has the older phrases.
+    # RFC 9110 renamed these; Python before 3.13 still has the older phrases.
     413: "Content Too Large",
+    414: "URI Too Long",
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }

@@ -89,16 +89,22 @@ def run(arguments: Namespace) -> int:
     """Serve until a signal ends it. Raises UsageError when there is nowhere to listen, TargetError, PollerError."""
     if arguments.parser == "httptools" and importlib.util.find_spec("httptools") is None:
         raise UsageError("--parser httptools: it is not installed: pip install httptools, or take --parser h11")
+    from server.process import signals_by_socket
+
     logs = configure(arguments.log_format, arguments.log_level, access=arguments.access_log)
     try:
         limits = limits_of(arguments)
         target = resolve(arguments.target, database=arguments.database, listing=arguments.listing, limits=limits)
+    except BaseException:
+        logs.close(FLUSH)
+        raise
+    # A signal that comes when the loop has ended, while the last is being closed and written, changes nothing.
+    with signals_by_socket():
         try:
             return _serve(target, options_of(arguments, target.description), logs)
         finally:
             target.close()
-    finally:
-        logs.close(FLUSH)
+            logs.close(FLUSH)
 
 
 def options_of(arguments: Namespace, description: str) -> Options:

@@ -18,6 +18,7 @@ from server.http.reading import BodyReader, HeadReader
 from server.sender import Sender
 from server.service import Service
 from server.transport import PeerGoneError, Transport
+from server.xray.missed import Missed
 from server.xray.recorder import told
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
@@ -144,9 +145,28 @@ class Connection(Sender):
             return None
         if not data:
             return T.PEER_CLOSED
+        if not self.lingered and self.history[-1][1].source.state is S.AWAITING_REQUEST:
+            self._tell_missed()
         self.bytes_in += len(data)
         self.lingered += len(data)
         return T.LINGER_EXHAUSTED if self.lingered > self.service.limits.max_linger else None
+
+    def _tell_missed(self) -> None:
+        """A request has come after the keep-alive deadline had passed and we had closed: see server.xray.missed."""
+        closed_at, edge = self.history[-1]
+        idle_from = self.history[-2][0] if len(self.history) > 1 else self.accepted_at
+        limit, now = edge.source.patience, self.service.loop.clock()
+        missed = Missed(self.number, self.peer, closed_at - idle_from, limit, closed_at, now, self.requests)
+        self.service.recorder.missed.add(missed)
+        self.service.logs.warning(
+            "request_missed",
+            id=self.number,
+            peer=self.peer,
+            idle_seconds=round(missed.idle, 3),
+            closed_seconds_ago=round(missed.late, 6),
+            requests=self.requests,
+            hint=f"the client keeps idle connections longer than our --keep-alive-timeout of {limit:g} s",
+        )
 
     def is_overdue(self, now: float) -> bool:
         """Whether the state has lasted too long, or, where bytes should move, whether they move too slowly."""
@@ -298,7 +318,7 @@ class Connection(Sender):
     def half_close(self) -> T | None:
         """RFC 9112 section 9.6: shut our side, and let the peer read what we sent before we close."""
         if self.exchange is not None:
-            self._finish(None)
+            self._finish(self._fault())
         self.input = b""
         try:
             self.transport.shut_down()
@@ -345,6 +365,11 @@ class Connection(Sender):
         """The edge that decided the end: the first from which there was no way back."""
         return next(edge for _, edge in self.history if edge.row.ends is not None)
 
+    def _fault(self) -> str | None:
+        """Who ended the connection and in which state, if something went wrong."""
+        edge = self.ending()
+        return f"{edge.row.ends} in {edge.source.state}" if edge.row.way is Way.FAULT else None
+
     def ended(self) -> None:
         """Say how it ended, if not well, and give everything back."""
         if self.node.final:
@@ -374,7 +399,7 @@ class Connection(Sender):
                 **fields,
             )
         if self.exchange is not None:
-            self._finish(f"{edge.row.ends} in {edge.source.state}" if edge.row.way is Way.FAULT else None)
+            self._finish(self._fault())
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -71,7 +71,7 @@ class Exchange:
         self.operation: Operation | None = None
         """What the handler waits for, while it does."""
         self.produced = 0
-        """Body bytes handed to the connection."""
+        """Bytes of a streamed body handed to the connection."""
         self._steps: _Steps | None = None
         self._pieces: Any = None
         self._held: object = _END
@@ -204,7 +204,6 @@ class Exchange:
             self._discard(body)
             body = b""
         assert isinstance(body, WHOLE)
-        self.produced = _size(body)
         self._connection.outgoing(head.data, body)
         return T.OUTPUT_READY
 
@@ -348,6 +347,10 @@ def _close(body: object) -> None:
         _unwind_aclose(body.aclose())
     elif hasattr(body, "close"):
         body.close()
+    elif isinstance(body, list | tuple):  # has no close() of its own, and may hold what has not been reached
+        for piece in body:
+            if isinstance(piece, File):
+                piece.close()
 
 
 def _unwind_aclose(closing: Any) -> None:

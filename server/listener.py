@@ -35,6 +35,11 @@ LOST = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
 BACKLOG = 4096
 """Clients that may wait to be accepted: what the kernel allows at most, unless told otherwise."""
 
+NOT_SENT = 128 * 1024
+"""Bytes that may wait in a socket's buffer without having been sent. The kernel would let megabytes gather, and report
+the socket writable only when a third of them has gone: a client that reads slowly but steadily would look like one that
+reads nothing."""
+
 RETRY_AFTER = b"1"
 """Seconds: what a client that was turned away is asked to wait."""
 
@@ -42,7 +47,8 @@ RETRY_AFTER = b"1"
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there, for IPv4 or IPv6 as `host` says; `port` 0 takes a free one. Raises OSError.
 
-    TCP_NODELAY is inherited by what is accepted: an answer goes out whole, so waiting for more would only delay it.
+    Its options are inherited by what is accepted. TCP_NODELAY: an answer goes out whole, so waiting for more would only
+    delay it.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -51,6 +57,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT)
         listening.bind(address)
         listening.listen(BACKLOG)
         listening.setblocking(False)
@@ -146,13 +154,17 @@ class Listener(Machine):
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
-        with suppress(OSError):  # EAGAIN: nobody is left; EMFILE: another thread was faster
-            while turned_away < self._service.limits.max_accepts:
+        for _ in range(self._service.limits.max_accepts):
+            try:
                 client, _ = self._socket.accept()
-                with client:
-                    client.setblocking(False)
-                    self._apologise(client)
-                turned_away += 1
+            except OSError as error:
+                if error.errno == errno.EAGAIN or error.errno in EXHAUSTED | LOST:
+                    break  # nobody is left; or another thread was faster
+                continue  # this one has gone again
+            with client:
+                client.setblocking(False)
+                self._apologise(client)
+            turned_away += 1
         with suppress(OSError):
             self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         if turned_away:

@@ -26,7 +26,8 @@ class RequestLine(Protocol):
     """Log the one `request` event of an exchange. Positional, because it is called for each.
 
     `exchange` is its `id`; `status` is None where nothing was answered. `times` maps each state's name to the
-    milliseconds in it, rounded here; `end` is who ended the connection with this exchange, None where it goes on.
+    milliseconds in it, rounded here; `end` is who ended the connection, and in which state, where something went wrong,
+    else None.
     """
 
     def __call__(

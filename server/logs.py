@@ -40,6 +40,7 @@ class Logs:
     __slots__ = (
         "_writer",
         "access",
+        "always",
         "debug",
         "debug_enabled",
         "error",
@@ -64,6 +65,10 @@ class Logs:
         self.request = request
         self.access = access and level <= logging.INFO
         self.debug_enabled = level <= logging.DEBUG
+        self.always: Log = structlog.wrap_logger(
+            settings["logger_factory"](), settings["processors"], structlog.make_filtering_bound_logger(logging.NOTSET)
+        ).info
+        """For what is to be read whatever the level: where we listen."""
         self.debug: Log = self.logger.debug
         self.info: Log = self.logger.info
         self.warning: Log = self.logger.warning

@@ -73,7 +73,10 @@ class Process(Machine):
 
     def read_signals(self, ready: int) -> Name | None:  # noqa: ARG002
         """Take the signals that have come. Each is a byte; several may have come at once."""
-        received = self._signals.recv(16)
+        try:
+            received = self._signals.recv(16)
+        except BlockingIOError:
+            return None
         if DUMPING in received:
             self._dump()
         numbers = [number for number in received if number in ENDING]
@@ -94,7 +97,7 @@ class Process(Machine):
     def announce(self) -> None:
         """Say where we listen, now that it is true."""
         for listener in self._listeners:
-            self._service.logs.info("listening", url=f"http://{listener.address}/", serving=self._description)
+            self._service.logs.always("listening", url=f"http://{listener.address}/", serving=self._description)
 
     def drain(self) -> Name | None:
         """Take what waits in the backlog, close the listeners, and the idle connections after a whole further turn, so
@@ -139,21 +142,20 @@ class Process(Machine):
 
 
 @contextmanager
-def _signals_by_socket() -> Iterator[socket.socket]:
+def signals_by_socket() -> Iterator[socket.socket]:
     """The reading end of a socket pair to which the numbers of our signals are written while the block runs."""
     reading, writing = socket.socketpair()
     reading.setblocking(False)
     writing.setblocking(False)
-    before = {number: signal.signal(number, lambda *_: None) for number in (*ENDING, DUMPING)}
-    fd_before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-    try:
-        yield reading
-    finally:
-        signal.set_wakeup_fd(fd_before)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        reading.close()
-        writing.close()
+    with reading, writing:
+        before = {number: signal.signal(number, lambda *_: None) for number in (*ENDING, DUMPING)}
+        fd_before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        try:
+            yield reading
+        finally:
+            signal.set_wakeup_fd(fd_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def serve(application: Application, options: Options, logs: Logs) -> int:
@@ -162,9 +164,9 @@ def serve(application: Application, options: Options, logs: Logs) -> int:
     def crashed(machine: Machine, error: BaseException) -> None:
         logs.error("machine_crashed", exc_info=error, machine=repr(machine), history=told(machine.history))
 
-    loop = Loop(open_poller(options.poller), crashed, limits=asdict(options.limits), dispatch=options.dispatch)
     xray: XRay | None = None
-    with _signals_by_socket() as signals:
+    with signals_by_socket() as signals:
+        loop = Loop(open_poller(options.poller), crashed, limits=asdict(options.limits), dispatch=options.dispatch)
         try:
             service = Service(application, loop, options.limits, logs, codec_for(options.parser), Connection)
             this = Process(service, signals, options.description)

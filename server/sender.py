@@ -6,6 +6,8 @@
   reported writable, as it is again at once.
 """
 
+from contextlib import suppress
+
 from handlers.messages import File
 from server.exchange import Exchange
 from server.service import Service
@@ -74,13 +76,17 @@ class Sender(Machine):
     def outgoing(self, output: bytes, body: bytes | File = b"", tail: bytes = b"") -> None:
         """Take what is to be sent next: a head or a chunk's frame, then a body or a piece of one, then its end."""
         if self.tail:
-            output = self.tail + output  # what the socket did not take of CONTINUE
-        if isinstance(body, File):
+            output, self.tail = self.tail + output, b""  # what the socket did not take of CONTINUE
+        if isinstance(body, bytes):
+            if len(body) <= JOIN_SIZE:
+                self.output = b"".join((output, body, tail))
+            else:
+                self.output, self.tail = output, body + tail
+        elif body.count:
             self.output, self.file, self.tail = output, body, tail
-        elif len(body) <= JOIN_SIZE:
-            self.output, self.tail = b"".join((output, body, tail)), b""
         else:
-            self.output, self.tail = output, body + tail
+            _close(body)
+            self.output = output + tail
 
     def send_output(self) -> T | None:
         """Write until all is sent, the socket takes no more, or others are to have their turn."""
@@ -89,9 +95,7 @@ class Sender(Machine):
             while True:
                 if self.output:
                     size = len(self.output)
-                    sent = transport.write(
-                        self.output, more=bool(self.tail or (self.file is not None and self.file.count))
-                    )
+                    sent = transport.write(self.output, self.file is not None or self.tail != b"")
                     self.sent += sent
                     self.bytes_out += sent
                     if sent < size:
@@ -117,17 +121,16 @@ class Sender(Machine):
 
     def _send_file(self, file: File) -> bool:
         """Send of the file what the socket takes; whether that was all of it."""
-        if file.count:
-            sent = self.transport.send_file(file.descriptor, file.offset, min(file.count, FILE_SIZE))
-            file.offset += sent
-            file.count -= sent
-            self.sent += sent
-            self.bytes_out += sent
-            if sent:
-                self.progressed = self.service.loop.now
+        sent = self.transport.send_file(file.descriptor, file.offset, min(file.count, FILE_SIZE))
+        file.offset += sent
+        file.count -= sent
+        self.sent += sent
+        self.bytes_out += sent
+        if sent:
+            self.progressed = self.service.loop.now
         if file.count:
             return False
-        file.close()
+        _close(file)
         self.file = None
         return True
 
@@ -145,3 +148,9 @@ class Sender(Machine):
         """Get the response's next piece."""
         assert self.exchange is not None
         return self.exchange.produce()
+
+
+def _close(file: File) -> None:
+    """Close a file that has been sent. That its descriptor was none any more is no fault of the answer."""
+    with suppress(OSError):
+        file.close()

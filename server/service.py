@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 RESERVE = 32
 """Descriptors kept for files, databases and logs when the number of connections is taken from the process's limit."""
 
+UNLIMITED = 1024 * 1024
+"""Descriptors that a process without a limit is taken to have: what Linux gives at most, unless told otherwise."""
+
 
 class Service:
     """One application, served on one loop.
@@ -52,7 +55,7 @@ class Service:
         self.unspent = [0.0] * len(self.engine.nodes)
         self.paces = [self._pace(node.deadline) for node in self.engine.nodes]
         """For each state: seconds without progress, bytes a second, seconds of grace."""
-        self.max_connections = limits.max_connections or _descriptors(loop) - RESERVE
+        self.max_connections = limits.max_connections or max(1, _descriptors(loop) - RESERVE)
         self.draining = False
         self.accepted = 0
         """Connections ever accepted; the number of the next one."""
@@ -91,4 +94,6 @@ class Service:
 def _descriptors(loop: Loop) -> int:
     """How many descriptors this process may have, and its poller can hold."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        soft = UNLIMITED
     return min(soft, loop.poller.capacity or soft)

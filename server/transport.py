@@ -32,7 +32,7 @@ class Transport(Protocol):
     def read(self) -> bytes | None:
         """At most READ_SIZE bytes; b"" when the peer has shut its side; None when there is nothing now."""
 
-    def write(self, data: bytes | memoryview, *, more: bool = False) -> int:
+    def write(self, data: bytes | memoryview, more: bool = False) -> int:
         """How many bytes of `data` the socket took. `more`: further bytes follow at once."""
 
     def send_file(self, descriptor: int, offset: int, count: int) -> int:
@@ -66,7 +66,7 @@ class TCP:
         except OSError as error:
             raise PeerGoneError from error
 
-    def write(self, data: bytes | memoryview, *, more: bool = False) -> int:
+    def write(self, data: bytes | memoryview, more: bool = False) -> int:
         """As Transport.write."""
         try:
             return self._socket.send(data, _MORE) if more else self._socket.send(data)

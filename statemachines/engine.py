@@ -57,6 +57,10 @@ def _nothing(machine: object, ready: int) -> None:
     """What a final state does with readiness."""
 
 
+def _no_action(machine: object) -> None:
+    """What a row without an action does."""
+
+
 class Node:
     """A compiled state: its spec, where it leads, and how long machines have stayed in it."""
 
@@ -104,7 +108,7 @@ class Edge:
         self.source = source
         self.dest = dest
         self.guard = guard
-        self.action = action
+        self.action: Action = action or _no_action
         self.otherwise: Edge = self
         self.count = 0
 
@@ -202,9 +206,10 @@ class Engine:
         clock = self.clock
         while trigger is not None:
             node = machine.node
-            edge = node.edges.get(trigger)
-            if edge is None:
-                raise UnexpectedTrigger(self.table.name, node.state, trigger)
+            try:
+                edge = node.edges[trigger]
+            except KeyError:
+                raise UnexpectedTrigger(self.table.name, node.state, trigger) from None
             while edge.guard is not None and not edge.guard(machine):
                 edge = edge.otherwise
             now = clock()
@@ -212,11 +217,10 @@ class Engine:
             node.dwell[int(stay * 1e6).bit_length()] += 1
             machine.spent[node.index] += stay
             machine.since = now
-            machine.trail.append(now)
-            machine.trail.append(edge)
+            machine.trail += (now, edge)
             edge.count += 1
             machine.node = edge.dest
-            trigger = edge.action(machine) if edge.action is not None else None
+            trigger = edge.action(machine)
 
     def enter(self, machine: Machine, edge: Edge) -> None:
         """The one door, for those who have time; `fire` has it written out, a call costs a quarter of a passage."""
@@ -225,8 +229,7 @@ class Engine:
         edge.source.dwell[int(stay * 1e6).bit_length()] += 1
         machine.spent[edge.source.index] += stay
         machine.since = now
-        machine.trail.append(now)
-        machine.trail.append(edge)
+        machine.trail += (now, edge)
         edge.count += 1
         machine.node = edge.dest
         if self._observer is not None:
@@ -241,7 +244,7 @@ class Engine:
             while edge.guard is not None and not edge.guard(machine):
                 edge = edge.otherwise
             self.enter(machine, edge)
-            trigger = edge.action(machine) if edge.action is not None else None
+            trigger = edge.action(machine)
 
     def _fire_by_library(self, machine: Machine, trigger: Name | None) -> None:
         """`fire`, with the library's own dispatch choosing the row and calling guard and action."""

@@ -119,7 +119,7 @@ def stock(table: c.Table) -> Any:
 RECORDING = {
     "clock": ("now = clock()", "stay = now - machine.since", "machine.since = now"),
     "dwell": ("node.dwell[", "machine.spent["),
-    "history": ("machine.trail.append",),
+    "history": ("machine.trail +=",),
     "count": ("edge.count += 1",),
 }
 """What recording consists of, and the lines of `Engine.fire` that do it."""

@@ -36,9 +36,12 @@ class ResponseError(Exception):
 
 
 class Lines:
-    """The checked status line and field lines of one (status, reason, fields), and what they say about framing."""
+    """The checked status line and field lines of one (status, reason, fields), and what they say about framing.
 
-    __slots__ = ("close", "content_length", "data", "has_date")
+    `plain` when they say nothing about it: the body decides, and the server adds what is to be added.
+    """
+
+    __slots__ = ("close", "content_length", "data", "has_date", "plain")
 
     def __init__(self, status: int, reason: str | None, fields: Fields) -> None:
         self.content_length: int | None = None
@@ -52,6 +55,8 @@ class Lines:
                 continue  # ours to send: taken as the wish it is
             lines.append(b"%b: %b\r\n" % (lower, value))
         self.data = b"".join(lines)
+        said = {name.lower() for name, _ in fields}
+        self.plain = status not in (204, 304) and said.isdisjoint((b"content-length", b"connection", b"date"))
 
     def _check(self, name: bytes, value: bytes) -> None:
         if not _matches(_FIELD_NAME, name):
@@ -93,7 +98,7 @@ class Head:
 
     __slots__ = ("chunked", "data", "has_body", "keep_alive", "length")
 
-    def __init__(self, data: bytes, length: int | None, *, chunked: bool, has_body: bool, keep_alive: bool) -> None:
+    def __init__(self, data: bytes, length: int | None, chunked: bool, has_body: bool, keep_alive: bool) -> None:
         self.data = data
         self.length = length
         self.chunked = chunked
@@ -123,11 +128,24 @@ class HeadWriter:
 
     def head(self, response: Response, method: str, minor: int, keep_alive: bool, now: float) -> Head:
         """The head of `response` to a request of that method and minor version. Raises ResponseError."""
+        if not isinstance(response.status, int):
+            raise ResponseError(f"status {response.status!r} is no whole number")
         key = (response.status, response.reason, response.fields)
         try:
             lines = self._lines.get(key) or self._keep(key)
         except (AttributeError, TypeError, ValueError) as error:
             raise ResponseError(f"status, reason or fields are of the wrong kind: {error}") from error
+        body = response.body
+        if lines.plain and keep_alive and minor and isinstance(body, bytes) and method != "HEAD":
+            # The usual response, for which none of what follows makes a difference.
+            length = len(body)
+            data = b"%b%bcontent-length: %d\r\n\r\n" % (lines.data, self.date(now), length)
+            return Head(data, length, False, True, True)
+        return self._unusual_head(response, lines, method, minor, keep_alive, now)
+
+    def _unusual_head(
+        self, response: Response, lines: Lines, method: str, minor: int, keep_alive: bool, now: float
+    ) -> Head:
         length, chunked = _framing(response, lines, method, minor)
         has_body = method != "HEAD"
         data = lines.data if lines.has_date else lines.data + self.date(now)
@@ -145,7 +163,7 @@ class HeadWriter:
             data += b"connection: close\r\n"
         elif minor == 0:
             data += b"connection: keep-alive\r\n"
-        return Head(data + b"\r\n", length, chunked=chunked, has_body=has_body, keep_alive=keep_alive)
+        return Head(data + b"\r\n", length, chunked, has_body, keep_alive)
 
     def _keep(self, key: tuple[int, str | None, Fields]) -> Lines:
         lines = Lines(*key)

@@ -57,6 +57,7 @@ class RecordingLogs(Logs):
         self.access = access
         self.debug_enabled = debug
         self.debug, self.info = self._at("debug"), self._at("info")
+        self.always = self.info
         self.warning, self.error = self._at("warning"), self._at("error")
         self.request = self._request
 

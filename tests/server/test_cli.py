@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -258,8 +260,10 @@ def test_a_directory_that_is_named_check_is_told_how_it_is_served(
 # --- real processes
 
 
-def command(*words: str, cwd: Path = ROOT) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def command(*words: str, cwd: Path = ROOT) -> Iterator["subprocess.Popen[str]"]:
+    """`python -m server WORDS`; ended with the block, however that ends."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "server", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -267,6 +271,11 @@ def command(*words: str, cwd: Path = ROOT) -> "subprocess.Popen[str]":
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 APPLICATION = """

@@ -202,7 +202,7 @@ def test_continue_is_not_said_when_the_body_is_too_long_anyway() -> None:
             L,
             [Q, B, O, L],
             error(413, "Content Too Large", "The body is longer than 2 bytes."),
-            "1-1 POST / 413",
+            "1-1 POST / 413 client in READING_BODY",
         )
 
 
@@ -287,7 +287,7 @@ def test_a_head_has_its_deadline_in_total_however_often_a_byte_comes() -> None:
         assert client.whole() == at(H, [])
         bench.after(0.25)
         late = error(408, "Request Timeout", "The head did not come in time.")
-        assert client.whole() == at(L, [O, L], late, "1-1 - - 408")
+        assert client.whole() == at(L, [O, L], late, "1-1 - - 408 deadline in READING_HEAD")
         assert client.half_close() == closed([C], b"", "ended: deadline READING_HEAD DEADLINE_PASSED")
 
 
@@ -301,7 +301,7 @@ def test_a_body_is_ended_when_nothing_came_for_a_while() -> None:
         bench.after(29.75)
         assert client.whole() == at(B, [Q, B, Q, B][:0])
         bench.after(0.25)
-        assert client.whole() == at(L, [O, L], LATE_BODY, "1-1 POST / 408")
+        assert client.whole() == at(L, [O, L], LATE_BODY, "1-1 POST / 408 deadline in READING_BODY")
 
 
 def test_a_byte_of_body_resets_its_idle_deadline() -> None:
@@ -339,7 +339,7 @@ def test_a_body_must_come_at_its_rate_once_the_grace_is_over() -> None:
         bench.after(2)
         assert client.whole() == at(B, [])
         bench.after(0.25)
-        assert client.whole() == at(L, [O, L], LATE_BODY, "1-1 POST / 408")
+        assert client.whole() == at(L, [O, L], LATE_BODY, "1-1 POST / 408 deadline in READING_BODY")
 
 
 def test_one_byte_of_body_now_and_then_does_not_help() -> None:
@@ -544,7 +544,9 @@ def test_no_handler_runs_on_a_body_that_was_cut_short() -> None:
         client.send(post(b"abc", length=10))
         cut_short = error(400, "Bad Request", "The connection was closed inside the request's body.")
         whole = client.half_close()
-        assert whole == closed([O, L, C], cut_short, "1-1 POST / 400", "ended: client READING_BODY BODY_REFUSED")
+        assert whole == closed(
+            [O, L, C], cut_short, "1-1 POST / 400 client in READING_BODY", "ended: client READING_BODY BODY_REFUSED"
+        )
     assert ended == ["given up"]
 
 
@@ -729,7 +731,7 @@ def test_a_refused_head_is_answered_and_nothing_behind_it_is_looked_at() -> None
         client = bench.connect()
         bad = b"GET / HTTP/1.1\r\n\r\n"
         refused = error(400, "Bad Request", "An HTTP/1.1 request needs a Host field.")
-        assert client.send(bad + GET) == at(L, [O, L], refused, "1-1 - - 400")
+        assert client.send(bad + GET) == at(L, [O, L], refused, "1-1 - - 400 client in AWAITING_REQUEST")
         assert client.send(GET) == at(L, [])
         assert client.half_close() == closed([C], b"", "ended: client AWAITING_REQUEST HEAD_REFUSED")
     assert served == []
@@ -755,7 +757,7 @@ def test_a_body_that_is_refused_is_answered_and_its_handler_given_up() -> None:
         chunked = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
         whole = client.send(chunked + b"zz\r\n")
         refused = error(400, "Bad Request", "A chunk size is not hexadecimal.")
-        assert whole == at(L, [Q, B, O, L], refused, "1-1 POST / 400")
+        assert whole == at(L, [Q, B, O, L], refused, "1-1 POST / 400 client in READING_BODY")
 
 
 def test_an_error_is_json_for_who_prefers_that() -> None:

@@ -8,6 +8,7 @@ import pytest
 from handlers.echo import echo
 from handlers.errors import HTTPError
 from handlers.messages import File, Request, Response
+from handlers.operations import NEXT_PIECE
 from server.sender import PIECES
 from statemachines.connection import State as S
 from tests.server.support import (
@@ -16,6 +17,7 @@ from tests.server.support import (
     NOTHING,
     USUAL,
     A,
+    B,
     Body,
     C,
     L,
@@ -316,7 +318,7 @@ def test_an_operation_that_is_late_is_cancelled_and_its_client_told_504() -> Non
         assert client.whole() == at(Q, [])
         bench.after(0.25)
         late = error(504, "Gateway Timeout", "What was asked to answer this did not answer in time.")
-        assert client.whole() == at(L, [O, L], late, "1-1 GET / 504")
+        assert client.whole() == at(L, [O, L], late, "1-1 GET / 504 deadline in QUERYING_BACKEND")
         assert pending.cancelled == 1
         pending.finish(b"late")
         assert client.whole() == at(L, [])
@@ -494,6 +496,16 @@ def test_whatever_else_a_handler_hands_back_is_a_500(wrong: Callable[[], Any], a
         whole = bench.connect().send(GET)
         assert (whole.state, whole.sent) == (A, INTERNAL)
         assert [line.split()[0] for line in whole.logged] == ["failed:", "1-1"]
+
+
+def test_a_handler_that_awaits_a_piece_beyond_the_bodys_end_gets_none_and_is_not_made_to_wait() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(b"|".join([await NEXT_PIECE for _ in range(3)]))
+
+    with bench_of(handler) as bench:
+        assert bench.connect().send(post(b"abc")) == awaiting(
+            [Q, B, Q, O, A], head(length=5) + b"abc||", "1-1 POST / 200"
+        )
 
 
 @pytest.mark.parametrize("awaited", [5, None, b"", Response(b"")], ids=repr)
@@ -825,7 +837,7 @@ def test_a_coroutine_that_swallows_its_being_given_up_answers_nobody() -> None:
         bench.after(30)
         whole = client.whole()
         assert whole.sent.startswith(b"HTTP/1.1 504")
-        assert whole.logged == ["1-1 GET / 504"]
+        assert whole.logged == ["1-1 GET / 504 deadline in QUERYING_BACKEND"]
 
 
 def test_a_coroutine_that_raises_when_given_up_is_told_of_and_its_client_answered() -> None:
@@ -841,7 +853,7 @@ def test_a_coroutine_that_raises_when_given_up_is_told_of_and_its_client_answere
         bench.after(30)
         whole = client.whole()
         assert whole.sent.startswith(b"HTTP/1.1 504")
-        assert whole.logged == ["failed: SystemExit", "1-1 GET / 504"]
+        assert whole.logged == ["failed: SystemExit", "1-1 GET / 504 deadline in QUERYING_BACKEND"]
 
 
 def test_an_operation_that_ends_before_it_has_begun_is_a_mistake_that_harms_nobody() -> None:

@@ -445,6 +445,17 @@ def test_a_machine_that_raises_at_its_deadline_does_not_keep_the_others_from_the
     assert len(yard.crashes) == 1
 
 
+def test_how_late_a_sweep_was_is_counted_but_not_after_a_wait_for_ever(yard: Yard) -> None:
+    yard.after(SWEEP_INTERVAL)
+    yard.loop.lags[:] = [0] * len(yard.loop.lags)
+    yard.clock.now += 100
+    yard.loop.turn(None)
+    assert not any(yard.loop.lags)
+    yard.after(SWEEP_INTERVAL)
+    yard.after(SWEEP_INTERVAL + 0.001)
+    assert {bucket: count for bucket, count in enumerate(yard.loop.lags) if count} == {0: 1, 10: 1}
+
+
 # --- calls at a time
 
 

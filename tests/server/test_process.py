@@ -335,7 +335,7 @@ class Listening(RecordingLogs):
     def __init__(self, client: Any) -> None:
         super().__init__()
         self.threads: list[threading.Thread] = []
-        info = self.info
+        info = self.always
 
         def and_start(event: str, **fields: Any) -> None:
             info(event, **fields)
@@ -344,7 +344,7 @@ class Listening(RecordingLogs):
                 self.threads.append(threading.Thread(target=client, args=(port,)))
                 self.threads[-1].start()
 
-        self.info = and_start
+        self.always = and_start
 
 
 def handlers_of_signals() -> list[Any]:
