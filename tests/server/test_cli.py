@@ -98,6 +98,7 @@ def test_the_process_is_told_what_was_typed(served: list[Options], closed: list[
             parser="h11",
             access_log=False,
             limits=Limits(keep_alive_timeout=2.5, max_body=2 << 20),
+            xray="auto",
             description="an application",
         )
     ]
@@ -290,8 +291,8 @@ def test_a_server_says_where_it_listens_answers_and_ends_with_0(tmp_path: Path) 
     (tmp_path / "application.py").write_text(APPLICATION)
     with command("application:app", "--port", "0", cwd=tmp_path) as process:
         assert process.stderr is not None
-        listening = json.loads(process.stderr.readline())
-        assert listening["event"] == "listening"
+        xray, listening = (json.loads(process.stderr.readline()) for _ in range(2))
+        assert (xray["event"], listening["event"]) == ("xray", "listening")
         assert listening["serving"] == "the application application:app"
         with urlopen(listening["url"] + "a%1b%0ab", timeout=PATIENCE) as answer:
             assert answer.read() == b"hello\n"
