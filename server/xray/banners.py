@@ -1,9 +1,11 @@
 """What an operator should see before anything else: a blocked loop, a drain, a shortage. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
 from server.xray.cut import Cut, Seen
+from server.xray.missed import Missed, words
 from server.xray.recorder import passages
 from server.xray.snapshot import Row, Standing, identity_of, row, span, standing
 from statemachines.connection import State as C
@@ -37,12 +39,20 @@ class Banner:
     seconds: float | None = None
 
 
-def banners(cut: Cut, bounds: Bounds) -> list[Banner]:
-    """Everything that should be said of a cut, the worst first."""
+def banners(cut: Cut, bounds: Bounds, missed: Sequence[Missed] = ()) -> list[Banner]:
+    """Everything that should be said of a cut, and of requests that were missed lately, the worst first."""
     where = standing(cut)
     found = [_blocked(cut), _paused(cut, where), _descriptors(bounds), _draining(cut, where), _slots(where, bounds)]
+    found.append(_missed(cut, missed))
     levels = ("critical", "warning", "info")
     return sorted((one for one in found if one is not None), key=lambda one: levels.index(one.level))
+
+
+def _missed(cut: Cut, missed: Sequence[Missed]) -> Banner | None:
+    if not missed:
+        return None
+    named = tuple(dict.fromkeys(str(one.number) for one in reversed(missed)))[:NAMED]
+    return Banner("missed", "warning", words(missed), named, cut.now - missed[-1].came_at)
 
 
 def longest(cut: Cut, most: int) -> list[Seen]:

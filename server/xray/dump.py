@@ -27,7 +27,7 @@ def dump(cut: Cut, recorder: Recorder, bounds: Bounds) -> dict[str, Any]:
     held = longest(cut, SLOWEST)
     abnormal = list(recorder.abnormal)[-ENDED:]
     return {
-        "banners": [banner.text for banner in banners(cut, bounds)],
+        "banners": [banner.text for banner in banners(cut, bounds, recorder.missed.recent(cut.now))],
         "states": {
             kind: {str(state): count for state, count in states.items() if count}
             for kind, states in counts(cut).items()

@@ -46,7 +46,8 @@ def headline(one: Recording, *, secrets: bool = False) -> str:
     request = request_of(one, secrets=secrets)
     text += f", {request}" if request else ""
     if one.ended_at is not None:
-        return f"{text}: ended by {one.ending()} after {span(one.ended_at - one.born)}"
+        note = f"; {one.note}" if one.note else ""
+        return f"{text}: ended by {one.ending()} after {span(one.ended_at - one.born)}{note}"
     return f"{text}: open"
 
 

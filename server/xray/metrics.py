@@ -94,6 +94,7 @@ def _process(watch: Watch, cut: Cut) -> Iterator[Iterable[str]]:
     blocked = cut.blocked.seconds if cut.blocked is not None else 0
     singles: list[tuple[str, str, str, float]] = [
         ("accepted_total", "counter", "Connections accepted.", totals["accepted"]),
+        ("requests_missed_total", "counter", "Requests that came after an idle close.", service.recorder.missed.count),
         ("slots", "gauge", "Connections that may be open at a time.", bounds.slots),
         ("descriptors", "gauge", "Open descriptors.", bounds.open_descriptors or 0),
         ("descriptors_limit", "gauge", "Descriptors that the process may have.", bounds.descriptors),

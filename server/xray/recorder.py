@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from server.xray.missed import MissedRequests
 from statemachines.contract import Facts, Way
 from statemachines.engine import HISTORY, Edge, Engine, Machine
 
@@ -48,6 +49,8 @@ class Recording:
     bytes_in: int
     bytes_out: int
     path: Passages
+    note: str = ""
+    """What is to be said of it besides."""
 
     @property
     def whole(self) -> bool:
@@ -75,7 +78,7 @@ def passages(machine: Machine) -> list[tuple[float, Edge]]:
 
 
 def recording_of(
-    machine: Machine, facts: Facts, history: Iterable[tuple[float, Edge]], edge: Edge | None = None
+    machine: Machine, facts: Facts, history: Iterable[tuple[float, Edge]], edge: Edge | None = None, note: str = ""
 ) -> Recording:
     """The recording of a machine: of one that has ended when the `edge` that decided it is given."""
     path = tuple(history)
@@ -94,13 +97,14 @@ def recording_of(
         facts.bytes_in,
         facts.bytes_out,
         path,
+        note,
     )
 
 
 class Recorder:
     """The rings, and the sums of those that have ended. Written by the loop's thread, read by any."""
 
-    __slots__ = ("abnormal", "bytes_in", "bytes_out", "ends", "normal", "served")
+    __slots__ = ("abnormal", "bytes_in", "bytes_out", "ends", "missed", "normal", "served")
 
     def __init__(self, normal: int = NORMAL, abnormal: int = ABNORMAL) -> None:
         self.normal: deque[Recording] = deque(maxlen=normal)
@@ -108,6 +112,7 @@ class Recorder:
         self.ends: dict[Edge, int] = {}
         """How many were ended by each edge."""
         self.bytes_in = self.bytes_out = self.served = 0
+        self.missed = MissedRequests()
 
     def record(self, machine: Machine, edge: Edge) -> None:
         """Keep how `machine` has ended; `edge` decided it. To be called before it forgets what it was doing."""
@@ -116,8 +121,9 @@ class Recorder:
         self.bytes_in += facts.bytes_in
         self.bytes_out += facts.bytes_out
         self.served += facts.served
-        ring = self.abnormal if edge.row.way is Way.FAULT else self.normal
-        ring.append(recording_of(machine, facts, machine.history, edge))
+        note = self.missed.note_of(facts.number)
+        ring = self.abnormal if note or edge.row.way is Way.FAULT else self.normal
+        ring.append(recording_of(machine, facts, machine.history, edge, note))
 
     def find(self, id: str) -> Recording | None:  # noqa: A002
         """The recording of that name, the latest if there are several."""

@@ -72,7 +72,7 @@ class Watch:
                     "connections": one.connections,
                     "seconds": one.seconds,
                 }
-                for one in banners(cut, bounds)
+                for one in banners(cut, bounds, self.service.recorder.missed.recent(cut.now))
             ],
             "bounds": {
                 "slots": bounds.slots,
