@@ -1,0 +1,145 @@
+"""What of a message's fields goes on to the next hop, and what we add: RFC 9110 section 7.6, RFC 7239.
+
+Laws:
+
+- What is about one connection only stays on it: Connection, the fields that it names, and those that are known to be
+  hop-by-hop although nobody names them.
+- Connection can not take away what the next hop must know: Host, framing, who has forwarded, credentials. (Removing
+  `X-Forwarded-For` in this way has opened doors: CVE-2022-31813.)
+- Who the client is, we say; what it says of itself is believed only of a peer in `trusted`. A name that becomes one of
+  these fields when `_` is read as `-`, as an environ does, is dropped.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from handlers.grammar import is_token, members
+from handlers.messages import Field, Fields, Request
+
+Network = IPv4Network | IPv6Network
+
+HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization proxy-authentication-info te "
+    b"trailer transfer-encoding upgrade http2-settings".split()
+)
+"""RFC 9110 section 7.6.1, RFC 9112 appendix C.2.2, RFC 7540 section 3.2.1; and what is between us and a client."""
+
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"x-client-ip", b"client-ip", b"true-client-ip", b"via-peer"})
+_X_FORWARDED = b"x-forwarded-"
+PROTECTED = FRAMING | FORWARDED | {b"host", b"via", b"authorization", b"cookie", b"date", b"max-forwards"}
+"""What Connection can not take away."""
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """`127.0.0.1`, `10.0.0.0/8`, `::1`... Raises ValueError."""
+    return tuple(ip_network(text.strip()) for text in texts)
+
+
+def is_trusted(host: str, trusted: Iterable[Network]) -> bool:
+    """Whether a peer's address is in one of the networks."""
+    address = _address(host)
+    return address is not None and any(address.version == net.version and address in net for net in trusted)
+
+
+def peer_host(peer: str) -> str:
+    """The host of `127.0.0.1:4711` or `[::1]:4711`; of a Unix socket's peer nothing."""
+    host = peer.rpartition(":")[0]
+    return host[1:-1] if host.startswith("[") else host
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
+
+
+def is_forwarding(name: bytes) -> bool:
+    """Whether a field (lower case) says who the client is."""
+    return name.startswith(_X_FORWARDED) or name in FORWARDED
+
+
+def _named_by_connection(fields: Fields) -> set[bytes]:
+    """The fields that are about this connection because Connection says so."""
+    named = {option for name, value in fields if name == b"connection" for option in members(value)}
+    return {name for name in named if name not in PROTECTED and not is_forwarding(name)}
+
+
+def end_to_end(fields: Fields) -> list[Field]:
+    """The fields that are about the message, and not about a connection or its framing."""
+    dropped = HOP_BY_HOP | FRAMING
+    if any(name == b"connection" for name, _ in fields):
+        dropped = dropped | _named_by_connection(fields)
+    return [field for field in fields if field[0] not in dropped]
+
+
+def _is_disguised(name: bytes) -> bool:
+    """Whether `X_Forwarded_For` and the like: another field once it is in an environ."""
+    plain = name.replace(b"_", b"-")
+    return is_forwarding(plain) or plain in PROTECTED or plain in HOP_BY_HOP
+
+
+class Forwarder:
+    """Rewrites the fields of requests and answers. `pseudonym` is our name in Via."""
+
+    def __init__(self, pseudonym: str, trusted: Iterable[Network] = (), *, keep_host: bool = True) -> None:
+        self._via = [b"1.%d %b" % (minor, pseudonym.encode("ascii")) for minor in (0, 1)]
+        self._pseudonym = pseudonym.encode("ascii")
+        self._trusted = tuple(trusted)
+        self._keep_host = keep_host
+
+    def has_passed(self, request: Request) -> bool:
+        """Whether `request` has come through here before: it goes round."""
+        via = request.get(b"via")
+        return via is not None and any(self._pseudonym in part.split() for part in members(via))
+
+    def request_fields(self, request: Request) -> list[Field]:
+        """The fields of the request to the upstream: Host first (unless it is the upstream's own), framing left out."""
+        peer = peer_host(request.peer)
+        trusted = bool(self._trusted) and is_trusted(peer, self._trusted)
+        fields: list[Field] = []
+        if self._keep_host and request.authority:
+            fields.append((b"host", request.authority))
+        before: dict[bytes, list[bytes]] = {}
+        via: list[bytes] = []
+        for field in end_to_end(request.fields):
+            name, value = field
+            if name in (b"host", b"expect"):
+                continue  # the one is written anew, the other is between each two hops
+            if name == b"via":
+                via.append(value)
+            elif is_forwarding(name):
+                before.setdefault(name, []).append(value)
+            elif not (b"_" in name and _is_disguised(name)):
+                fields.append(field)
+        fields.append((b"via", b", ".join([*via, self._via[request.minor]])))
+        fields += self._forwarded(request, peer, before if trusted else {})
+        return fields
+
+    def _forwarded(self, request: Request, peer: str, before: dict[bytes, list[bytes]]) -> list[Field]:
+        """Who the client is: what a trusted peer has said, and the peer itself."""
+        node = peer.encode("ascii", "replace") or b"unknown"
+        quoted = b'"[%b]"' % node if b":" in node else node
+        said = [b"for=" + quoted, b"proto=http"]
+        if request.authority:
+            said.append(b"host=" + (request.authority if is_token(request.authority) else b'"%b"' % request.authority))
+        fields = [
+            (b"forwarded", b", ".join([*before.pop(b"forwarded", []), b";".join(said)])),
+            (b"x-forwarded-for", b", ".join([*before.pop(b"x-forwarded-for", []), node])),
+            (b"x-forwarded-proto", before.pop(b"x-forwarded-proto", [b"http"])[-1]),
+        ]
+        host = before.pop(b"x-forwarded-host", [request.authority] if request.authority else [])
+        if host:
+            fields.append((b"x-forwarded-host", host[-1]))
+        return fields + [(name, value) for name, values in before.items() for value in values]
+
+    def answer_fields(self, fields: Fields, minor: int) -> list[Field]:
+        """The fields of the answer to the client; framing is left out."""
+        kept = end_to_end(fields)
+        via = [value for name, value in kept if name == b"via"]
+        if via:
+            kept = [field for field in kept if field[0] != b"via"]
+        kept.append((b"via", b", ".join([*via, self._via[minor]])))
+        return kept

@@ -1,0 +1,192 @@
+"""The proxy: a request in, a request out, an answer in, an answer out; rebuilt at each step."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from handlers.errors import HTTPError
+from handlers.messages import Fields, Request, Response
+from handlers.proxy import BUFFERED, Proxy
+from tests.handlers.backends.upstreams import Asker, Bench, Far, answer
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+def asked(bench: Bench, request: Request, **how: Any) -> tuple[Asker, Far]:
+    asker = bench.run(Proxy(bench.upstream, **how)(request))
+    return asker, bench.accept()
+
+
+def request(method: str = "GET", target: str = "/", fields: Fields = (), **how: Any) -> Request:
+    return Request(method, target, fields, authority=b"a.example", peer="127.0.0.1:4711", **how)
+
+
+def line(far: Far) -> bytes:
+    return far.received().partition(b"\r\n")[0]
+
+
+def response(asker: Asker) -> Response:
+    assert asker.error is None, asker.error
+    assert isinstance(asker.result, Response)
+    return asker.result
+
+
+def test_a_request_is_rebuilt(bench: Bench) -> None:
+    _, far = asked(bench, request("GET", "/a?b=%20", ((b"accept", b"*/*"), (b"connection", b"close"))))
+    head, _, body = far.received().partition(b"\r\n\r\n")
+    assert head.startswith(b"GET /a?b=%20 HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\nvia: 1.1 clerestory-")
+    assert b"connection" not in head
+    assert body == b""
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [("/", b"/"), ("/a?", b"/a?"), ("/a?b?c", b"/a?b?c"), ("//a//b", b"//a//b"), ("http://h", b"/"),
+     ("http://h?q", b"/?q"), ("http://h/p?q", b"/p?q"), ("/%2e%2e/%00", b"/%2e%2e/%00")],
+)  # fmt: skip
+def test_the_target_goes_on_as_it_came_in_origin_form(bench: Bench, target: str, sent: bytes) -> None:
+    _, far = asked(bench, request("GET", target))
+    assert line(far) == b"GET " + sent + b" HTTP/1.1"
+
+
+def test_the_target_of_options_may_be_an_asterisk(bench: Bench) -> None:
+    _, far = asked(bench, request("OPTIONS", "*"))
+    assert line(far) == b"OPTIONS * HTTP/1.1"
+
+
+def test_a_mount_takes_its_prefix_off(bench: Bench) -> None:
+    mounted = request("GET", "/api/a?b")
+    mounted.base, mounted.path = "/api", "/a"
+    _, far = asked(bench, mounted)
+    assert line(far) == b"GET /a?b HTTP/1.1"
+
+
+def test_a_small_body_is_read_before_the_upstream_is_asked(bench: Bench) -> None:
+    asker = bench.run(Proxy(bench.upstream)(request("POST", content_length=5)))
+    assert asker.wants_piece
+    assert bench.connections() == []
+    asker.give(b"hello")
+    assert not bench.connections(), "the end of the body is still to come"
+    asker.give(b"")
+    bench.settle()
+    assert bench.accept().received().endswith(b"content-length: 5\r\n\r\nhello")
+
+
+@pytest.mark.parametrize(("length", "framing"), [(BUFFERED + 1, b"content-length: 65537"), (None, b"chunked")])
+def test_a_large_body_or_one_in_chunks_is_streamed(bench: Bench, length: int | None, framing: bytes) -> None:
+    asker, far = asked(bench, request("POST", content_length=length))
+    assert far.received().endswith(framing + b"\r\n\r\n")
+    assert asker.wants_piece
+    asker.give(b"hello")
+    bench.settle()
+    assert b"hello" in far.received()
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "told"),
+    [("GET", (), False), ("DELETE", (), False), ("POST", (), True), ("PUT", (), True),
+     ("GET", ((b"content-length", b"0"),), True)],
+)  # fmt: skip
+def test_the_length_of_no_body_is_told_where_it_matters(bench: Bench, method: str, fields: Fields, told: bool) -> None:
+    _, far = asked(bench, request(method, "/", fields))
+    assert (b"content-length: 0" in far.received()) is told
+
+
+def test_an_expectation_goes_on_and_the_body_is_asked_for_when_the_upstream_wants_it(bench: Bench) -> None:
+    asker, far = asked(bench, request("POST", content_length=5, expects_continue=True))
+    assert b"expect: 100-continue\r\n" in far.received()
+    assert not asker.wants_piece
+    far.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert asker.wants_piece
+
+
+def test_an_upstream_that_refuses_the_body_is_heard_before_it_is_asked_for(bench: Bench) -> None:
+    asker, far = asked(bench, request("POST", content_length=5, expects_continue=True))
+    far.send(answer(b"no", status=b"403 Forbidden"))
+    assert (response(asker).status, response(asker).body) == (403, b"no")
+
+
+# --- answers
+
+
+def test_an_answer_is_rebuilt(bench: Bench) -> None:
+    asker, far = asked(bench, request())
+    far.send(answer(b"hello", b"Content-Type: text/plain", b"Keep-Alive: timeout=5", status=b"201 Made here"))
+    found = response(asker)
+    assert (found.status, found.reason, found.body) == (201, "Made here", b"hello")
+    assert found.fields[:-1] == ((b"content-type", b"text/plain"),)
+    assert found.fields[-1][1].startswith(b"1.1 clerestory-")
+
+
+def test_a_reason_that_we_do_not_write_is_left_out(bench: Bench) -> None:
+    asker, far = asked(bench, request())
+    far.send(answer(status="200 Schön".encode("latin-1")))
+    assert response(asker).reason is None
+
+
+def test_a_long_answer_is_streamed_with_its_length_and_one_in_chunks_without(bench: Bench) -> None:
+    asker, far = asked(bench, request())
+    far.send(answer(b"hel", b"Content-Length: 5", length=False))
+    assert (b"content-length", b"5") in response(asker).fields
+    assert not isinstance(response(asker).body, bytes)
+    far.send(b"lo")
+    asker, far = bench.run(Proxy(bench.upstream)(request())), bench.accept()
+    far.send(answer(b"3\r\nhel\r\n", b"Transfer-Encoding: chunked", length=False))
+    assert b"content-length" not in dict(response(asker).fields)
+
+
+@pytest.mark.parametrize("field", [b"Content-Length: 500", b"Transfer-Encoding: chunked", b"A: b"])
+def test_an_answer_to_head_has_a_length_and_no_body(bench: Bench, field: bytes) -> None:
+    asker, far = asked(bench, request("HEAD"))
+    far.send(answer(b"", field, length=False))
+    found = response(asker)
+    assert ((b"content-length", b"500") in found.fields) is (field[:7] == b"Content")
+    assert found.body == b"" if field[:7] == b"Content" else not isinstance(found.body, bytes)
+
+
+@pytest.mark.parametrize(("status", "kept"), [(b"304 X", True), (b"204 X", False)])
+def test_an_answer_without_a_body_keeps_the_length_of_what_it_stands_for(
+    bench: Bench, status: bytes, kept: bool
+) -> None:
+    asker, far = asked(bench, request())
+    far.send(answer(b"", b"Content-Length: " + (b"500" if kept else b"0"), status=status, length=False))
+    assert ((b"content-length", b"500") in response(asker).fields) is kept
+
+
+# --- round and round
+
+
+def test_a_request_that_comes_round_is_508(bench: Bench) -> None:
+    proxy = Proxy(bench.upstream)
+    first = bench.run(proxy(request()))
+    head = bench.accept().received()
+    via = next(one.partition(b": ")[2] for one in head.split(b"\r\n") if one.startswith(b"via"))
+    asker = bench.run(proxy(request("GET", "/", ((b"via", via),))))
+    assert isinstance(asker.error, HTTPError)
+    assert asker.error.status == 508
+    assert not first.done
+
+
+@pytest.mark.parametrize(("given", "sent"), [(b"5", b"max-forwards: 4\r\n"), (b"1", b"max-forwards: 0\r\n")])
+def test_max_forwards_counts_down(bench: Bench, given: bytes, sent: bytes) -> None:
+    _, far = asked(bench, request("TRACE", "/", ((b"max-forwards", given),)))
+    assert sent in far.received()
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 204), ("TRACE", 405)])
+def test_the_last_forward_is_answered_here(bench: Bench, method: str, status: int) -> None:
+    asker = bench.run(Proxy(bench.upstream)(request(method, "/", ((b"max-forwards", b"0"),))))
+    found = asker.error.status if isinstance(asker.error, HTTPError) else response(asker).status
+    assert found == status
+    assert bench.connections() == []
+
+
+def test_max_forwards_means_nothing_elsewhere(bench: Bench) -> None:
+    _, far = asked(bench, request("GET", "/", ((b"max-forwards", b"0"),)))
+    assert b"max-forwards: 0" in far.received()
