@@ -14,6 +14,7 @@ from typing import Any, NoReturn, get_args
 from server.config import OPTIONS, Limits
 from server.logs import LEVELS, Format
 from server.options import ParserName, PollerName
+from server.targets import Origins, is_url
 from server.xray.address import USUAL, AddressError, parse
 from statemachines.engine import Dispatch
 
@@ -28,6 +29,7 @@ examples:
   {prog} --database sqlite:///mail.db      the same, kept in a file
   {prog} . --listing --port 0              this directory, on a free port
   {prog} myapp:router --host 0.0.0.0       an application, for the whole network
+  {prog} http://127.0.0.1:9000             a reverse proxy of what is served there
   {prog} ./check                           a directory that is named as the command below
   {prog} check                             prove the state machines' tables, and print them
   {prog} --max-body 16M --body-timeout 60  room for uploads over slow lines"""
@@ -54,6 +56,18 @@ class Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(wrong.partition("=")[0], self._option_string_actions, 1)
             message += f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"{message} (--help lists the options)")
+
+
+class ServerParser(Parser):
+    """The parser of the whole command line: a TARGET that is a URL takes with it what belongs to it."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, rest = super().parse_known_args(args, namespace)
+        if is_url(parsed.target):
+            parsed.target = Origins((parsed.target, *parsed.upstream), tuple(parsed.trust), parsed.upstream_host)
+        elif parsed.upstream or parsed.trust or parsed.upstream_host:
+            self.error("--upstream, --upstream-host and --trust are for a reverse proxy: give an http:// URL as TARGET")
+        return parsed, rest
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -117,7 +131,7 @@ def _reader(field: "dataclasses.Field[float]") -> Callable[[str], float]:
 
 def make_parser(prog: str, version: str) -> Parser:
     """The parser of the whole command line."""
-    parser = Parser(
+    parser = ServerParser(
         prog=prog,
         description=DESCRIPTION,
         epilog=EXAMPLES.format(prog=prog),
@@ -128,6 +142,7 @@ def make_parser(prog: str, version: str) -> Parser:
         add_help=False,
     )
     _add_target(parser)
+    _add_proxy(parser)
     _add_socket(parser)
     _add_xray(parser)
     _add_logs(parser)
@@ -144,7 +159,8 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "target",
         metavar="TARGET",
         nargs="?",
-        help="a directory: its files; module:attribute: that application; nothing: the built-in mail site; "
+        help="a directory: its files; module:attribute: that application; http://HOST:PORT: a reverse proxy of what is "
+        "served there; nothing: the built-in mail site; "
         "`check`: serve nothing, but prove the state machines' tables (the directory of that name is ./check)",
     )
     group.add_argument("--listing", action="store_true", help="list a directory that has no index.html")
@@ -152,6 +168,29 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "--database",
         metavar="URL",
         help="where the mail site keeps its messages: sqlite:///PATH (default: in memory, with a thousand samples)",
+    )
+
+
+def _add_proxy(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a reverse proxy")
+    group.add_argument(
+        "--upstream",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a further http://HOST:PORT besides TARGET; each request goes to the one with the fewest under way",
+    )
+    group.add_argument(
+        "--upstream-host",
+        action="store_true",
+        help="tell an upstream its own host and port in Host (default: those that the client asked for)",
+    )
+    group.add_argument(
+        "--trust",
+        metavar="CIDR",
+        action="append",
+        default=[],
+        help="believe what a peer in that network says of its client in Forwarded and X-Forwarded-* (default: nobody)",
     )
 
 

@@ -3,6 +3,7 @@
     nothing             the built-in mail site
     a directory         its files
     module:attribute    an application: what is called with a request
+    http://host:port    what is served there: a reverse proxy
 
 A directory that exists wins over a module of that name. Whatever is wrong is a TargetError: one line that says what,
 and what to write instead.
@@ -46,14 +47,33 @@ class Target:
     close: Callable[[], object] = _nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What a reverse proxy asks, as it was typed: URLs, the networks whose peers are believed, and whether an upstream
+    is told its own host."""
+
+    urls: tuple[str, ...]
+    trusted: tuple[str, ...] = ()
+    own_host: bool = False
+
+
+def is_url(target: str | None) -> bool:
+    """Whether TARGET names what is to be asked, not what is here."""
+    return target is not None and target.lower().startswith(("http://", "https://"))
+
+
 def resolve(
-    target: str | None, *, database: str | None = None, listing: bool = False, limits: Limits | None = None
+    target: str | Origins | None, *, database: str | None = None, listing: bool = False, limits: Limits | None = None
 ) -> Target:
     """What `target` names. Raises TargetError."""
     if database is not None and target is not None:
         raise TargetError("--database is for the built-in site: leave TARGET out, or leave --database out")
-    if listing and (target is None or not os.path.isdir(target)):
+    if listing and (not isinstance(target, str) or not os.path.isdir(target)):
         raise TargetError("--listing is for a directory: name one as TARGET")
+    if isinstance(target, str) and is_url(target):
+        target = Origins((target,))
+    if isinstance(target, Origins):
+        return _reverse_proxy(target)
     if target is None:
         return _mail_site(database)
     if os.path.isdir(target):
@@ -117,6 +137,26 @@ def _directory(root: str, listing: bool, max_ranges: int) -> Target:
     except OSError as error:
         raise TargetError(f"{root}: {error.strerror}") from error
     return Target(files, f"files in {os.path.realpath(root)}{', with listings' if listing else ''}")
+
+
+# --- a reverse proxy
+
+
+def _reverse_proxy(origins: Origins) -> Target:
+    from handlers.backends.upstream import Upstream
+    from handlers.forwarding import parse_networks
+    from handlers.proxy import Proxy
+
+    try:
+        upstream = Upstream(*origins.urls)
+    except ValueError as error:
+        raise TargetError(str(error)) from error
+    try:
+        trusted = parse_networks(origins.trusted)
+    except ValueError as error:
+        raise TargetError(f"--trust: {error}") from error
+    proxy = Proxy(upstream, trusted=trusted, keep_host=not origins.own_host)
+    return Target(proxy, f"a reverse proxy of {', '.join(origins.urls)}")
 
 
 # --- an application

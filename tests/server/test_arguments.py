@@ -21,6 +21,7 @@ from server.arguments import (
 )
 from server.config import OPTIONS, Limits
 from server.logs import LEVELS
+from server.targets import Origins
 
 FIELDS = [field.name for field in OPTIONS]
 UNITS = {field.name: field.metadata["unit"] for field in OPTIONS}
@@ -201,6 +202,7 @@ def test_the_help_is_grouped_and_ends_with_commands_that_parse() -> None:
     headings = [line for line in page.splitlines() if re.fullmatch(r"[a-z, ]+:", line)]
     assert headings == [
         "what is served:",
+        "a reverse proxy:",
         "where and how:",
         "logs, on standard error:",
         "deadlines:",
@@ -236,3 +238,19 @@ def test_the_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_defaults_are_said_as_they_would_be_typed(value: float, unit: str, words: str) -> None:
     assert in_words(value, unit) == words
+
+
+# --- a reverse proxy
+
+
+def test_a_url_takes_with_it_what_belongs_to_it() -> None:
+    words = ("http://a", "--upstream", "http://b", "--upstream", "http://c", "--trust", "10.0.0.0/8", "--upstream-host")
+    found = parse(*words).target
+    assert found == Origins(("http://a", "http://b", "http://c"), ("10.0.0.0/8",), own_host=True)
+    assert parse("http://a").target == Origins(("http://a",))
+
+
+@pytest.mark.parametrize("words", [("--upstream", "http://b"), (".", "--trust", "::1"), ("a:b", "--upstream-host")])
+def test_what_belongs_to_a_reverse_proxy_is_for_one(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="are for a reverse proxy"):
+        parse(*words)

@@ -11,10 +11,11 @@ import pytest
 
 from handlers.backends.sqlite import Database
 from handlers.messages import Request
+from handlers.proxy import Proxy
 from handlers.router import Router
 from handlers.static import StaticFiles
 from server.config import Limits
-from server.targets import TargetError, resolve
+from server.targets import Origins, TargetError, resolve
 
 NUMBERS = count()
 
@@ -242,3 +243,36 @@ def test_a_site_that_cannot_be_made_closes_its_database(monkeypatch: pytest.Monk
     monkeypatch.setattr("handlers.mail.mail_site", fail)
     assert refusal(None, database="sqlite:///mail.db") == "--database sqlite:///mail.db: it is something else's"
     assert seen[0].close() == []
+
+
+# --- a reverse proxy
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000", "HTTP://a.example/"])
+def test_a_url_is_a_reverse_proxy_of_what_is_served_there(url: str) -> None:
+    found = resolve(url)
+    assert isinstance(found.application, Proxy)
+    assert found.description == f"a reverse proxy of {url}"
+
+
+def test_a_reverse_proxy_may_have_several_upstreams() -> None:
+    found = resolve(Origins(("http://a", "http://b:81"), ("10.0.0.0/8",), own_host=True))
+    assert isinstance(found.application, Proxy)
+    assert found.application.upstream.origins == [("a", 80), ("b", 81)]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("https://a", "https://a: only http:// upstreams are asked"),
+        ("http://a/path", "http://a/path: an upstream is http://host:port, and nothing else"),
+        (Origins(("http://a", "b")), "b: only http:// upstreams are asked"),
+        (Origins(("http://a",), ("10.0.0.1/8",)), "--trust: 10.0.0.1/8 has host bits set"),
+    ],
+)
+def test_what_is_no_upstream_is_said(target: Any, words: str) -> None:
+    assert refusal(target) == words
+
+
+def test_a_reverse_proxy_has_no_listing() -> None:
+    assert refusal("http://a", listing=True) == "--listing is for a directory: name one as TARGET"
