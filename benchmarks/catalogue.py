@@ -72,13 +72,14 @@ def is_ours_there() -> bool:
     return importlib.util.find_spec("server.__main__") is not None
 
 
-def ours(*options: str) -> Callable[[Place], list[str]]:
-    """`python -m server` on the application under test."""
+def ours(*options: str, without: str = "") -> Callable[[Place], list[str]]:
+    """`python -m server` on the application under test; `without` parts of its recording (benchmarks.unrecorded)."""
+    module = ("benchmarks.unrecorded", without) if without else ("server",)
 
     def command(place: Place) -> list[str]:
         fixed = ["--host", "127.0.0.1", "--port", str(place.port), "--log-format", "json"]
         fixed += ["--keep-alive-timeout", "3600", "--max-requests", "1000000000"]
-        return [sys.executable, "-m", "server", "benchmarks.apps:app", *fixed, *options]
+        return [sys.executable, "-m", *module, "benchmarks.apps:app", *fixed, *options]
 
     return command
 

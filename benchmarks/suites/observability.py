@@ -1,16 +1,11 @@
 """`observability`: the price of looking in. History, histograms and access log, each switched off in turn.
 
-The switch `--record` is there for this measurement alone: a server whose history is off cannot be asked what happened.
+History and histograms have no switch in the server: `benchmarks.unrecorded` leaves the lines that keep them out.
 """
 
-import subprocess
-import sys
-from functools import cache
-
-from benchmarks.catalogue import Entry, is_ours_there, ours
+from benchmarks.catalogue import Entry, ours
 from benchmarks.load import WORKLOADS, Fields
 from benchmarks.plot import Kind, Row, bars
-from benchmarks.processes import ROOT
 from benchmarks.report import Report, Table
 from benchmarks.suites.measuring import Case, Measured, measure
 from benchmarks.suites.plan import Plan
@@ -24,30 +19,16 @@ BASE, BARE = "access log off", "and histograms off"
 ENTRIES = (
     Entry("everything on", ours(*PARSER, "--access-log"), Kind.OURS),
     Entry(BASE, ours(*PARSER, "--no-access-log"), Kind.OURS),
-    Entry("and history off", ours(*PARSER, "--no-access-log", "--record", "no-history"), Kind.OURS),
-    Entry(BARE, ours(*PARSER, "--no-access-log", "--record", "none"), Kind.OURS),
+    Entry("and history off", ours(*PARSER, "--no-access-log", without="history"), Kind.OURS),
+    Entry(BARE, ours(*PARSER, "--no-access-log", without="history,dwell,count"), Kind.OURS),
 )
-NEEDS_SWITCH = ENTRIES[2:]
 AIM = 1.08
-
-
-@cache
-def has_switch() -> bool:
-    """Whether the server has `--record` already."""
-    if not is_ours_there():
-        return False
-    command = [sys.executable, "-m", "server", "--help"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return "--record" in told.stdout
 
 
 def run(plan: Plan) -> Report:
     """Measure the rows side by side."""
-    entries = [entry for entry in ENTRIES if plan.wants(entry.name) and (has_switch() or entry not in NEEDS_SWITCH)]
+    entries = [entry for entry in ENTRIES if plan.wants(entry.name)]
     found = measure(plan, entries, ("constant",), tuple(Fields), plan.rounds_or(9), plan.seconds_or(2.0, 0.8))
-    for entry in NEEDS_SWITCH:
-        if not has_switch():
-            found.absent[entry.name] = "the server has no --record yet"
     return make_report(found)
 
 
