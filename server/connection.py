@@ -344,11 +344,8 @@ class Connection(Sender):
 
     def _log_request(self, exchange: Exchange, end: str | None) -> None:
         request, response = exchange.request, exchange.response if exchange.head is not None else None
-        times = {
-            node.state.lower(): round(seconds * 1000, 3)
-            for node, seconds in zip(self.engine.nodes, self.spent, strict=True)
-            if seconds
-        }
+        names = self.service.state_names
+        times = {name: seconds * 1000 for name, seconds in zip(names, self.spent, strict=True) if seconds}
         self.service.logs.request(
             self.request_id(),
             self.peer,
