@@ -15,7 +15,7 @@ from handlers.messages import Request, Response
 from server.transport import READ_SIZE
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
-from statemachines.engine import Dispatch
+from statemachines.engine import Dispatch, Machine
 from tests.server.support import (
     EVERY_POLLER,
     FAREWELL,
@@ -419,6 +419,40 @@ def test_a_late_file_is_cut_by_its_deadline_and_closed() -> None:
         bench.after(30)
         assert client.connection.state is C
         assert client.connection.file is None
+
+
+def test_a_request_that_crosses_our_farewell_is_discarded_and_told_of_once() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        bench.after(2)
+        client.send(GET)
+        bench.after(15)
+        assert client.whole() == at(L, [L])
+        bench.clock.now += 0.5
+        client.far.sendall(GET[:5])
+        bench.settle()
+        (event,) = bench.logs.events
+        assert (event["event"], event["id"], event["requests"]) == ("request_missed", 1, 1)
+        assert (event["idle_seconds"], event["closed_seconds_ago"]) == (15.0, 0.5)
+        bench.logs.events.clear()
+        assert client.send(GET[5:]) == at(L, [])
+
+
+def test_a_first_request_that_crosses_our_farewell_has_been_idle_since_it_was_accepted() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        bench.after(15)
+        client.far.sendall(GET)
+        bench.settle()
+        (event,) = bench.logs.events
+        assert (event["event"], event["idle_seconds"], event["requests"]) == ("request_missed", 15.0, 0)
+
+
+def test_what_comes_after_another_farewell_is_no_missed_request() -> None:
+    with bench_of(hello, max_requests=1) as bench:
+        client = bench.connect()
+        client.send(GET)
+        assert client.send(GET) == at(L, [])
 
 
 # --- the end of keeping alive
@@ -852,6 +886,37 @@ def test_a_request_in_the_buffer_is_answered_before_the_half_close_behind_it_is_
         bench.poller.script = [[(bench.loop.wake_up.descriptor, 1), (client.connection.descriptor, 1)]]
         whole = client.settle()
         assert (whole.state, whole.sent) == (C, head(length=0) + HELLO)
+        assert whole.logged == ["1-1 GET /wait 200", "1-2 GET / 200"]
+
+
+def test_a_revisit_finds_nothing_where_a_report_of_the_same_batch_has_taken_the_whole_request() -> None:
+    pending = Pending()
+
+    async def handler(request: Request) -> Response:
+        return Response(await pending if request.target == "/wait" else b"hello")
+
+    with bench_of(handler) as bench:
+        client = bench.connect()
+        client.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n" + GET)
+        bench.loop.call_from_thread(lambda: pending.finish(b""))
+        bench.poller.script = [[(bench.loop.wake_up.descriptor, 1), (client.connection.descriptor, 1)]]
+        assert client.settle() == awaiting(
+            [Q, O, A, *USUAL], head(length=0) + HELLO, "1-1 GET /wait 200", "1-2 GET / 200"
+        )
+
+
+def test_a_connection_that_has_read_all_there_is_asks_for_no_revisit() -> None:
+    with bench_of(hello) as bench:
+        asked: list[Machine] = []
+
+        def revisit(machine: Machine) -> None:
+            asked.append(machine)
+
+        bench.loop.revisit = revisit  # type: ignore[method-assign]
+        client = bench.connect()
+        for _ in range(3):
+            client.send(GET)
+        assert asked == []
 
 
 # --- what the kernel does wrong
@@ -926,6 +991,28 @@ def test_times_bytes_and_ids_are_those_of_the_exchange() -> None:
             "times": {"awaiting_request": 1000.0, "reading_head": 2000.0, "querying_backend": 4000.0},
             "end": None,
         }
+
+
+def test_the_times_of_one_exchange_do_not_count_for_the_next() -> None:
+    pending = [Pending(), Pending()]
+    turns = iter(pending)
+
+    async def handler(request: Request) -> Response:
+        return Response(await next(turns))
+
+    with bench_of(handler) as bench:
+        client = bench.connect()
+        for seconds, operation in ((4, pending[0]), (2, pending[1])):
+            client.far.sendall(GET)
+            bench.settle()
+            bench.after(seconds)
+            operation.finish(b"")
+            bench.settle()
+        assert [event["times"] for event in bench.logs.events] == [
+            {"querying_backend": 4000.0},
+            {"querying_backend": 2000.0},
+        ]
+        assert {event["bytes_out"] for event in bench.logs.events} == {len(head(length=0))}
 
 
 def test_nothing_is_logged_of_a_request_when_nobody_wants_it() -> None:

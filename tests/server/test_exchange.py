@@ -7,8 +7,9 @@ import pytest
 
 from handlers.echo import echo
 from handlers.errors import HTTPError
-from handlers.messages import File, Request, Response
+from handlers.messages import File, Piece, Request, Response
 from handlers.operations import NEXT_PIECE
+from server.exchange import GATHERED
 from server.sender import PIECES
 from statemachines.connection import State as S
 from tests.server.support import (
@@ -64,6 +65,34 @@ def test_a_streamed_answer_of_a_promised_length_goes_out_as_it_is() -> None:
 def test_a_streamed_answer_without_a_piece_is_whole_all_the_same() -> None:
     with bench_of(lambda _: Response(iter([]))) as bench:
         assert bench.connect().send(GET) == awaiting([Q, O, A], head(chunked=True) + b"0\r\n\r\n", "1-1 GET / 200")
+
+
+def test_pieces_however_small_are_put_together_in_a_bounded_number() -> None:
+    body = Body([b"x"] * (GATHERED + 1))
+    with bench_of(lambda _: Response(body)) as bench:
+        sent = bench.connect().send(GET).sent
+        assert sent == head(chunked=True) + b"%x\r\n%b\r\n1\r\nx\r\n0\r\n\r\n" % (GATHERED, b"x" * GATHERED)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_pieces_are_put_together_up_to_a_bound_on_their_bytes(beyond: int) -> None:
+    with bench_of(lambda _: Response(iter([b"x" * (9 + beyond), b"y"])), max_output=10) as bench:
+        sent = bench.connect().send(GET).sent
+        both = b"a\r\nxxxxxxxxxy\r\n"
+        each = b"a\r\nxxxxxxxxxx\r\n1\r\ny\r\n"
+        assert sent == head(chunked=True) + (each if beyond else both) + b"0\r\n\r\n"
+
+
+def test_a_file_that_was_taken_but_not_yet_sent_is_closed_when_the_client_leaves() -> None:
+    file = File(temporary(b"data"), 0, 4)
+    pieces: list[Piece] = [b"x", file]
+    with bench_of(lambda _: Response(iter(pieces))) as bench:
+        client = bench.connect(takes=[0])
+        client.far.sendall(GET)
+        bench.turn()
+        client.leave()
+        assert client.connection.state is C
+    assert not file.owned
 
 
 @pytest.mark.parametrize("status", [204, 304])

@@ -419,6 +419,11 @@ def test_a_free_port_is_taken_and_told() -> None:
         assert not listening.getblocking()
 
 
+def test_a_system_that_can_not_bound_what_is_not_sent_listens_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "TCP_NOTSENT_LOWAT", raising=False)
+    listen("127.0.0.1", 0).close()
+
+
 def test_a_name_is_resolved() -> None:
     with listen("localhost", 0) as listening:
         assert listening.family in (socket.AF_INET, socket.AF_INET6)
