@@ -17,7 +17,8 @@ What the table settles:
 - *Pooled only after a complete, exact exchange*: the request sent to its end, the answer read to its end, and not a
   byte beyond it. A byte that comes while the connection is IDLE was not asked for: were it kept, it would be taken for
   the answer to the next request (response-queue poisoning).
-- *Whoever asked may leave at any moment*: the connection is closed, since what is still to come on it is nobody's.
+- *Whoever asked may leave at any moment*: the connection is cut, since what is still to come on it is nobody's. By a
+  reset, for a close is a half-close to the upstream: it would go on working for nobody.
 - Every row into CLOSED says who ended the connection.
 """
 
@@ -132,8 +133,11 @@ class Model(Protocol):
     def return_to_pool(self) -> Name | None:
         """The same, and take the next request: REQUEST_GIVEN when one waits for a connection."""
 
+    def cut(self) -> Name | None:
+        """Make the close a reset."""
+
     def give_up(self) -> Name | None:
-        """Tell whoever asked why there will be no answer, or no more of it."""
+        """Tell whoever asked why there will be no answer, or no more of it; cut the connection."""
 
 
 S, T = State, Trigger
@@ -230,7 +234,7 @@ ROWS = (
     Row(S.SENDING_REQUEST, T.UPSTREAM_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.SENDING_REQUEST, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.SENDING_REQUEST, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
-    Row(S.SENDING_REQUEST, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.SENDING_REQUEST, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
     Row(S.SENDING_REQUEST, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- its body is expected, or not
     Row(S.AWAITING_CONTINUE, T.CONTINUE_RECEIVED, S.AWAITING_PIECE, action="ask_for_piece", way=Way.HAPPY),
@@ -240,13 +244,13 @@ ROWS = (
     Row(S.AWAITING_CONTINUE, T.ANSWER_REFUSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_CONTINUE, T.UPSTREAM_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_CONTINUE, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
-    Row(S.AWAITING_CONTINUE, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.AWAITING_CONTINUE, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
     Row(S.AWAITING_CONTINUE, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- its body is handed over piece by piece
     Row(S.AWAITING_PIECE, T.PIECE_GIVEN, S.SENDING_REQUEST, action="send_piece", way=Way.HAPPY),
     Row(S.AWAITING_PIECE, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_PIECE, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
-    Row(S.AWAITING_PIECE, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.AWAITING_PIECE, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
     Row(S.AWAITING_PIECE, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the upstream thinks
     Row(S.AWAITING_RESPONSE, T.ANSWER_ENDED, S.IDLE, "may_be_pooled", "return_to_pool", Way.HAPPY),
@@ -256,13 +260,13 @@ ROWS = (
     Row(S.AWAITING_RESPONSE, T.UPSTREAM_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_RESPONSE, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_RESPONSE, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
-    Row(S.AWAITING_RESPONSE, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.AWAITING_RESPONSE, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
     Row(S.AWAITING_RESPONSE, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the answer's body waits for its reader
     Row(S.HOLDING_BODY, T.PIECE_WANTED, S.READING_BODY, way=Way.HAPPY),
     Row(S.HOLDING_BODY, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.HOLDING_BODY, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
-    Row(S.HOLDING_BODY, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.HOLDING_BODY, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
     Row(S.HOLDING_BODY, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the answer's reader waits for its body
     Row(S.READING_BODY, T.PIECE_RECEIVED, S.HOLDING_BODY, action="deliver_piece", way=Way.HAPPY),
@@ -272,7 +276,7 @@ ROWS = (
     Row(S.READING_BODY, T.UPSTREAM_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.READING_BODY, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.READING_BODY, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
-    Row(S.READING_BODY, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.READING_BODY, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
     Row(S.READING_BODY, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- in the pool
     Row(S.IDLE, T.REQUEST_GIVEN, S.SENDING_REQUEST, action="send_request", way=Way.HAPPY),

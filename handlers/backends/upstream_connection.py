@@ -10,6 +10,8 @@ The table (statemachines.upstream) says what happens when; here is how. What the
 import errno
 import os
 import socket
+import struct
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _READABLE, _WRITABLE = int(Interest.READABLE), int(Interest.WRITABLE)
 _NUMBERS = count(1)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class UpstreamConnection(Receiver):
@@ -191,8 +194,14 @@ class UpstreamConnection(Receiver):
         call.tell()
         return T.REQUEST_GIVEN if pool.next_for(self) else None
 
+    def cut(self) -> None:
+        """Let the close be a reset: an upstream that allows half-closes would work on for nobody."""
+        with suppress(OSError):  # it has been reset already
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
     def give_up(self) -> None:
         """Tell the asker why there is no answer, unless the next address may have one."""
+        self.cut()
         call = self._release()
         error = self._error(call)
         if self.served or not self.pool.try_next(call, error):

@@ -162,9 +162,9 @@ def _judge_fields(fields: Fields, minor: int) -> tuple[int, bool]:
     if codings:
         # Rules 3 and 4, and RFC 9112 section 6.1: never a fall-back to another framing.
         if minor == 0:
-            raise Garbage("Transfer-Encoding has no meaning in HTTP/1.0.")
+            raise Garbage("Transfer-Encoding has no meaning in an answer of HTTP/1.0.")
         if lengths:
-            raise Garbage("Transfer-Encoding and Content-Length exclude each other.")
+            raise Garbage("The answer's Transfer-Encoding and Content-Length exclude each other.")
         if [coding.lower() for coding in codings] != [b"chunked"]:
             raise Garbage("The answer's Transfer-Encoding is not exactly one chunked.")
         length = CHUNKED

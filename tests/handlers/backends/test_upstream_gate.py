@@ -147,7 +147,7 @@ GARBAGE: list[tuple[bytes, str]] = [
     (answer(b"Content-Length: 5", b"content-length: 6"), "The answer's Content-Length is repeated."),
     (
         answer(b"Content-Length: 5", b"Transfer-Encoding: chunked"),
-        "Transfer-Encoding and Content-Length exclude each other.",
+        "The answer's Transfer-Encoding and Content-Length exclude each other.",
     ),
     (answer(b"Transfer-Encoding: gzip, chunked"), _CODING),
     (answer(b"Transfer-Encoding: identity"), _CODING),
@@ -157,7 +157,7 @@ GARBAGE: list[tuple[bytes, str]] = [
     (answer(b"Transfer-Encoding: chunked;a=b"), _CODING),
     (
         answer(b"Transfer-Encoding: chunked", line=b"HTTP/1.0 200 OK"),
-        "Transfer-Encoding has no meaning in HTTP/1.0.",
+        "Transfer-Encoding has no meaning in an answer of HTTP/1.0.",
     ),
     (answer(b"Transfer-Encoding: chunked", line=b"HTTP/1.1 204 X"), "A 204 has no Transfer-Encoding."),
     (answer(b"Content-Length: 5", line=b"HTTP/1.1 204 X"), "A 204 has no Content-Length."),
