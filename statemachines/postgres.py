@@ -12,6 +12,8 @@ is a new session, and a query whose bytes the socket takes at once. What the tab
   (CANCELLING; statemachines.postgres_cancel). Only when the server has taken that request is the session looked at
   again, so a late one can not hit the next query. Then what is still to come is discarded, what was begun rolled back
   (RESETTING), and where that does not succeed the session is closed.
+- *A request to cancel may come too early*: before the server has begun with the query it does nothing (there was
+  nothing to stop). Then no result comes, and it is asked again, a few times.
 - *Half a query can not be taken back*: given up while it is being sent, the session is closed.
 - *Nothing is asked twice here.* When the server is lost, whoever waits is told so; whether a change was made is not
   known, and to ask again is for who knows what it meant.
@@ -101,6 +103,9 @@ class Model(Protocol):
     def is_clean(self) -> bool:
         """Whether no transaction is open: the session may be anybody's."""
 
+    def may_cancel_again(self) -> bool:
+        """Whether the result of what was cancelled has not come, and the server may be asked once more to stop."""
+
     def offer(self) -> Name | None:
         """Give the session to the next who waits, QUERY_GIVEN; None leaves it in the pool."""
 
@@ -135,7 +140,7 @@ HOLD = Deadline(
     "for a handler to go on with its transaction, which has locks",
 )
 CANCEL = Deadline("cancel", "postgres_cancel_timeout", 5.0, "for the request to cancel to be taken; else it is dropped")
-RESET = Deadline("reset", "postgres_reset_timeout", 5.0, "for the session to be made clean; else it is dropped")
+RESET = Deadline("reset", "postgres_reset_timeout", 2.0, "for the session to be made clean; else it is dropped")
 
 SPECS = (
     Spec(S.CONNECTING, Interest.WRITABLE, CONNECT, "poll_connection", "the server's address has not accepted yet"),
@@ -205,6 +210,7 @@ ROWS = (
     Row(S.RESETTING, T.SESSION_CLEAN, S.IDLE, action="offer"),
     Row(S.RESETTING, T.RESET_FAILED, S.CLOSED, way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.RESETTING, T.CONNECTION_LOST, S.CLOSED, way=Way.FAULT, ends=Cause.UPSTREAM),
+    Row(S.RESETTING, T.DEADLINE_PASSED, S.CANCELLING, "may_cancel_again", "cancel_query", Way.FAULT),
     Row(S.RESETTING, T.DEADLINE_PASSED, S.CLOSED, way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.RESETTING, T.CLOSE_ORDERED, S.CLOSED, ends=Cause.OPERATOR),
 )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from statemachines.contract import Cause, Deadline, Interest, Name
+from statemachines.contract import Cause, Deadline, Name
 from statemachines.engine import Dispatch
 from statemachines.postgres import HOLD, IDLE, LOGIN, QUERY, TABLE, State, Trigger
 from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
@@ -44,6 +44,9 @@ class Story:
         did = [call for call in machine.calls if not call.endswith("?")]
         return Whole(way, did, machine.node.deadline, machine.cause)
 
+    def waits_for(self) -> str:
+        return self.machine.node.spec.waits_for.phrase()
+
     def connect(self) -> None:
         self.when(T.ANSWER_AWAITED)
         self.when(T.SESSION_STARTED)
@@ -62,9 +65,9 @@ def story(request: pytest.FixtureRequest) -> Story:
 
 
 def test_a_session_is_made_by_turns_of_writing_and_reading(story: Story) -> None:
-    assert story.machine.node.spec.waits_for is Interest.WRITABLE
+    assert story.waits_for() == "writable"
     assert story.when(T.ANSWER_AWAITED) == Whole([S.AUTHENTICATING], [], LOGIN)
-    assert story.machine.node.spec.waits_for is Interest.READABLE
+    assert story.waits_for() == "readable"
     assert story.when(T.WRITING_AWAITED).way == [S.CONNECTING]
     story.when(T.ANSWER_AWAITED)
     assert story.when(T.SESSION_STARTED) == Whole([S.IDLE], ["offer"], IDLE)
@@ -88,7 +91,7 @@ def test_a_query_that_the_socket_does_not_take_waits_for_both_since_the_server_m
 ) -> None:
     story.connect()
     assert story.when(T.QUERY_GIVEN).way == [S.SENDING_QUERY]
-    assert story.machine.node.spec.waits_for == Interest.READABLE | Interest.WRITABLE
+    assert story.waits_for() == "readable or writable"
     assert story.when(T.QUERY_SENT).way == [S.AWAITING_RESULT]
 
 
@@ -118,10 +121,20 @@ def test_a_query_that_is_given_up_is_cancelled_and_the_session_made_clean(story:
     whole = story.when(trigger)
     assert (whole.way, whole.did, whole.cause) == ([S.CANCELLING], ["cancel_query"], None)
     assert not story.machine.accepts(T.RESULT_RECEIVED), "it is not looked at until the request is out of the way"
-    assert story.machine.node.spec.waits_for is Interest.HANG_UP
+    assert story.waits_for() == "hang-up only"
     whole = story.when(T.CANCEL_SENT)
     assert (whole.way, whole.did) == ([S.RESETTING], ["reset_session"])
     assert story.when(T.SESSION_CLEAN) == Whole([S.IDLE], ["offer"], IDLE)
+
+
+def test_a_request_that_came_too_early_is_made_again(story: Story) -> None:
+    story.ask()
+    story.when(T.QUERY_ABANDONED)
+    story.when(T.CANCEL_SENT)
+    whole = story.when(T.DEADLINE_PASSED, "may_cancel_again")
+    assert (whole.way, whole.did, whole.cause) == ([S.CANCELLING], ["cancel_query"], None)
+    story.when(T.CANCEL_SENT)
+    assert story.when(T.DEADLINE_PASSED) == Whole([S.CLOSED], [], None, Cause.DEADLINE)
 
 
 def test_where_no_request_to_cancel_can_be_made_the_session_is_closed(story: Story) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from statemachines.contract import Cause, Interest
+from statemachines.contract import Cause
 from statemachines.engine import Dispatch
 from statemachines.postgres_cancel import CLOSE, SEND, TABLE, State, Trigger
 from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
@@ -16,10 +16,10 @@ def test_it_is_sent_and_the_servers_close_is_its_end(dispatch: Dispatch) -> None
     clock = Clock()
     machine = machine_of(TABLE, dispatch, clock)
     assert (machine.state, machine.node.deadline) == (S.SENDING, SEND)
-    assert machine.node.spec.waits_for is Interest.WRITABLE
+    assert machine.node.spec.waits_for.phrase() == "writable"
     machine.engine.fire(machine, T.CLOSE_AWAITED)
     assert (machine.state, machine.node.deadline) == (S.AWAITING_CLOSE, CLOSE)
-    assert machine.node.spec.waits_for is Interest.READABLE
+    assert machine.node.spec.waits_for.phrase() == "readable"
     machine.engine.fire(machine, T.REQUEST_TAKEN)
     assert (machine.state, machine.cause, machine.calls) == (S.DONE, Cause.UPSTREAM, [])
 
