@@ -87,7 +87,7 @@ class Cluster:
 
     def _reachable(self, binaries: Path) -> Path:
         """`binaries`, or a copy that the server's user may execute."""
-        closed = [path for path in (binaries, *binaries.parents) if not path.stat().st_mode & 0o005 == 0o005]
+        closed = [path for path in (binaries, *binaries.parents) if path.stat().st_mode & 0o005 != 0o005]
         if not self.user or not closed:
             return binaries
         copy = self.folder / "programs"
@@ -123,16 +123,24 @@ class Cluster:
             row = connection.execute("SELECT count(*) FROM pg_database").fetchone()
             assert row is not None
             name = f"test{row[0]}"
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {name}")
         return name
 
     def activity(self, where: str = "true") -> list[tuple[Any, ...]]:
         """(pid, state, query) of the clients' sessions but the one that asks."""
         with self.connect() as connection:
             return connection.execute(
-                "SELECT pid, state, query FROM pg_stat_activity"  # type: ignore[arg-type]
+                "SELECT pid, state, query FROM pg_stat_activity"
                 f" WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND {where}"
             ).fetchall()
+
+    def clear(self) -> None:
+        """End every client's session: a server goes on with a query though nobody is left to hear of it."""
+        with self.connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
 
     # --- what happens to it
 

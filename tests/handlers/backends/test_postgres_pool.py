@@ -1,0 +1,317 @@
+"""The pool: bounds, order, patience, and what it does about a database that can not be reached."""
+
+import os
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.backends.postgres import Database
+from handlers.backends.postgres_address import parse_url
+from handlers.backends.postgres_pool import FIRST_PAUSE, LONGEST_PAUSE, MAX_COUNTED, Pool
+from handlers.errors import HTTPError
+from statemachines.engine import Dispatch
+from statemachines.postgres import State as S
+from tests.support.postgres import Cluster, Runner, Task
+
+
+@pytest.fixture(params=list(Dispatch))
+def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    runner = Runner(request.param)
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def database(postgres: Cluster) -> Iterator[Database]:
+    database = Database(postgres.url(), size=2, backlog=4, patience=5)
+    yield database
+    database.close()
+    postgres.clear()
+
+
+async def fetch(database: Database, statement: str = "SELECT 1") -> Any:
+    return await database.fetch(statement)
+
+
+async def sleep(database: Database) -> Any:
+    return await database.fetch("SELECT pg_sleep(600)")
+
+
+def refusal(task: Task) -> tuple[int, str]:
+    assert task.done
+    assert isinstance(task.error, HTTPError)
+    assert dict(task.error.fields).keys() == {b"retry-after"}
+    return task.error.status, task.error.detail
+
+
+def occupied(runner: Runner, database: Database) -> list[Task]:
+    """Who has all the sessions, and keeps them."""
+    tasks = [runner.start(sleep(database)) for _ in range(database.pool.size)]
+    runner.until(lambda: [session.state for session in database.pool.sessions] == [S.AWAITING_RESULT] * len(tasks))
+    return tasks
+
+
+# --- bounds
+
+
+def test_no_more_sessions_than_there_may_be(runner: Runner, database: Database, postgres: Cluster) -> None:
+    tasks = [runner.start(fetch(database, "SELECT pg_backend_pid()")) for _ in range(4)]
+    pids = {runner.outcome(task)[0][0] for task in tasks}
+    assert 1 <= len(pids) <= 2
+    assert len(database.pool.sessions) <= 2
+    assert len(postgres.activity()) <= 2
+
+
+def test_one_after_the_other_needs_one_session(runner: Runner, database: Database) -> None:
+    for _ in range(5):
+        runner.run(fetch(database))
+    assert len(database.pool.sessions) == 1
+
+
+def test_as_many_as_may_wait_wait_and_one_more_is_refused_at_once(runner: Runner, database: Database) -> None:
+    occupied(runner, database)
+    waiting = [runner.start(fetch(database)) for _ in range(4)]
+    assert waiting[0].describe() == "postgres pool: 4 waiting of 4"
+    assert refusal(runner.start(fetch(database))) == (503, "Too many requests are waiting for the database.")
+    assert not any(task.done for task in waiting)
+
+
+def test_whoever_comes_first_is_served_first(runner: Runner, database: Database) -> None:
+    holders = occupied(runner, database)
+    order: list[int] = []
+
+    async def note(number: int) -> None:
+        await database.fetch("SELECT 1")
+        order.append(number)
+
+    tasks = [runner.start(note(number)) for number in range(4)]
+    holders[0].leave()
+    runner.until(lambda: all(task.done for task in tasks))
+    assert order == [0, 1, 2, 3]
+
+
+def test_who_waits_in_vain_is_told_when_his_time_has_passed_and_not_before(runner: Runner, database: Database) -> None:
+    occupied(runner, database)
+    first = runner.start(fetch(database))
+    runner.advance(3)
+    second = runner.start(fetch(database))
+    runner.advance(1.5)
+    assert not first.done
+    runner.advance(1)
+    runner.until(lambda: first.done)
+    assert refusal(first) == (503, "No session with the database became free in time.")
+    assert not second.done
+    runner.advance(2.5)
+    runner.until(lambda: second.done)
+    assert refusal(second) == refusal(first)
+
+
+def test_who_leaves_while_he_waits_is_forgotten(runner: Runner, database: Database) -> None:
+    holders = occupied(runner, database)
+    gone, stays = runner.start(fetch(database)), runner.start(fetch(database))
+    gone.leave()
+    assert stays.describe() == "postgres pool: 1 waiting of 4"
+    holders[0].leave()
+    assert runner.outcome(stays) == [(1,)]
+
+
+def test_one_timer_however_many_wait(runner: Runner, database: Database) -> None:
+    holders = occupied(runner, database)
+    for _ in range(50):
+        task = runner.start(fetch(database))
+        task.leave()
+    assert len(runner.loop._calls) == 1
+    holders[0].leave()
+
+
+def test_a_pool_belongs_to_one_loop(runner: Runner, database: Database) -> None:
+    runner.run(fetch(database))
+    other = Runner()
+    with pytest.raises(RuntimeError, match="are on another loop"):
+        other.run(fetch(database))
+    other.close()
+
+
+def test_the_limits_that_it_is_given_are_those_of_its_sessions(runner: Runner, postgres: Cluster) -> None:
+    database = Database(postgres.url(), limits={"postgres_query_timeout": 2.0})
+    task = runner.start(sleep(database))
+    runner.until(lambda: [session.state for session in database.pool.sessions] == [S.AWAITING_RESULT])
+    runner.advance(2)
+    runner.until(lambda: task.done)
+    assert isinstance(task.error, HTTPError)
+    assert task.error.status == 504
+    runner.until(lambda: database.pool.sessions[0].state is S.IDLE)
+    database.close()
+
+
+def test_uses_are_counted_of_no_more_statements_than_there_may_be() -> None:
+    database = Database("postgresql:///x")
+    for number in range(MAX_COUNTED + 1):
+        assert not database.pool.is_frequent(database.fetch(f"SELECT {number}"))
+    assert len(database.pool._uses) == MAX_COUNTED
+    for _ in range(10):
+        assert not database.pool.is_frequent(database.fetch(f"SELECT {MAX_COUNTED}"))
+        frequent = database.pool.is_frequent(database.fetch("SELECT 0"))
+    assert frequent
+
+
+# --- a database that can not be reached
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"postgresql:///x?host={tmp_path}", size=2)
+    yield database
+    database.close()
+
+
+def test_a_database_that_is_not_there_is_503_for_all_who_wait(runner: Runner, nowhere: Database) -> None:
+    tasks = [runner.start(fetch(nowhere)) for _ in range(3)]
+    runner.until(lambda: all(task.done for task in tasks))
+    assert {refusal(task) for task in tasks} == {(503, "The database can not be reached.")}
+    assert tasks[0].error is not None
+    assert "No such file or directory" in str(tasks[0].error.__cause__)
+
+
+def test_it_is_not_asked_again_before_a_pause_which_grows_and_has_an_end(
+    runner: Runner, nowhere: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
+    begun: list[str] = []
+    connect = Pool._connect
+
+    def counted(pool: Pool, attempts: list[str]) -> None:
+        begun.append("x")
+        connect(pool, attempts)
+
+    monkeypatch.setattr(Pool, "_connect", counted)
+    pause = FIRST_PAUSE
+    for attempt in range(1, 12):
+        with pytest.raises(HTTPError):
+            runner.run(fetch(nowhere))
+        assert len(begun) == attempt
+        runner.advance(pause * 0.9 - 0.02)
+        refused = runner.start(fetch(nowhere))
+        assert refused.done, "fast: nobody waits for the pause"
+        assert refusal(refused)[0] == 503
+        assert len(begun) == attempt
+        runner.advance(pause * 0.1 + 0.04)
+        pause = min(2 * pause, LONGEST_PAUSE)
+    assert pause == LONGEST_PAUSE
+    assert dict(refused.error.fields)[b"retry-after"] == b"2"  # type: ignore[union-attr]
+
+
+def test_after_a_failure_one_attempt_is_made_and_the_others_are_refused_meanwhile(runner: Runner) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
+        database = Database(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x", size=4)
+        first = runner.start(fetch(database))
+        runner.until(lambda: database.pool.sessions[0].state is S.AUTHENTICATING)
+        assert first.describe() == (
+            "postgres pool: 1 waiting of 64 <- "
+            f"postgres#1 AUTHENTICATING <- fd {database.pool.sessions[0].descriptor} readable"
+        )
+        runner.advance(6)
+        runner.until(lambda: first.done)
+        runner.until(lambda: database.pool.sessions == [])
+        assert database.pool.reason == "no answer in AUTHENTICATING"
+        runner.advance(1)
+        second, third = runner.start(fetch(database)), runner.start(fetch(database))
+        assert not second.done
+        assert refusal(third) == (503, "The database can not be reached.")
+        assert len(database.pool.sessions) == 1
+        database.close()
+
+
+def test_the_pauses_of_many_servers_are_spread(runner: Runner, tmp_path: Path) -> None:
+    ends = set()
+    for _ in range(5):
+        database = Database(f"postgresql:///x?host={tmp_path}")
+        with pytest.raises(HTTPError):
+            runner.run(fetch(database))
+        ends.add(round(database.pool._not_before - runner.loop.clock(), 3))
+        database.close()
+    assert len(ends) > 1
+    assert all(FIRST_PAUSE * 0.5 - 0.05 <= end <= FIRST_PAUSE * 1.5 for end in ends)
+
+
+def test_a_session_that_is_made_ends_the_pauses(runner: Runner, database: Database) -> None:
+    database.pool.failures = 5
+    assert runner.run(fetch(database)) == [(1,)]
+    assert database.pool.failures == 0
+
+
+def test_where_a_first_address_fails_the_next_one_is_tried_without_a_pause(
+    runner: Runner, postgres: Cluster, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    url = f"postgresql://postgres@/postgres?host={tmp_path},127.0.0.1,127.0.0.1&port=1,{port},{postgres.port}"
+    database = Database(url)
+    assert runner.run(fetch(database)) == [(1,)]
+    assert database.pool.failures == 0
+    database.close()
+
+
+def test_a_name_is_looked_up_in_a_thread_and_whoever_waits_says_so(runner: Runner, postgres: Cluster) -> None:
+    allowed = threading.Event()
+
+    def lookup(host: str, port: str) -> list[str]:
+        assert (host, port) == ("db.example", str(postgres.port))
+        assert allowed.wait(20)
+        return ["127.0.0.1"]
+
+    pool = Pool(parse_url(f"postgresql://postgres@db.example:{postgres.port}/postgres"), lookup=lookup)
+    database = Database(postgres.url())
+    database.pool = pool
+    task = runner.start(fetch(database))
+    runner.until(lambda: "running" in task.describe())
+    assert task.describe() == "postgres pool: 1 waiting of 64 <- postgres address: running Place.attempts"
+    allowed.set()
+    assert runner.outcome(task) == [(1,)]
+    database.close()
+
+
+def test_a_name_that_nobody_knows_is_503(runner: Runner) -> None:
+    def lookup(host: str, port: str) -> list[str]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    database = Database("postgresql://db.example/x")
+    database.pool._lookup = lookup
+    with pytest.raises(HTTPError) as caught:
+        runner.run(fetch(database))
+    assert (caught.value.status, str(caught.value.__cause__)) == (503, "[Errno -2] Name or service not known")
+    database.close()
+
+
+def test_without_a_descriptor_to_spare_it_is_503(
+    runner: Runner, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "dup", refuse)
+    with pytest.raises(HTTPError) as caught:
+        runner.run(fetch(database))
+    monkeypatch.undo()
+    assert caught.value.status == 503
+    runner.advance(1)
+    assert runner.run(fetch(database)) == [(1,)]
+
+
+def test_ending_the_loop_opens_nothing_for_those_who_still_wait(postgres: Cluster) -> None:
+    runner = Runner()
+    database = Database(postgres.url(), size=1)
+    tasks = [runner.start(sleep(database)), runner.start(fetch(database))]
+    runner.until(lambda: [session.state for session in database.pool.sessions] == [S.AWAITING_RESULT])
+    runner.close()
+    assert database.pool.sessions == []
+    assert not any(task.done for task in tasks)
+    for task in tasks:
+        task.coroutine.close()
+    database.close()
+    postgres.clear()
