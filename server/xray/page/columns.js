@@ -67,7 +67,7 @@ export function showRow(line, row, elapsed) {
   say(peer, row ? row.peer : "");
   say(line.state, row ? row.state : "");
   say(request, row ? row.request : "");
-  say(why, row ? row.chain.join(" ← ") : "");
+  say(why, row ? waits(row) : "");
   say(size, row ? `${bytes(row.bytes_in)} / ${bytes(row.bytes_out)}` : "");
   say(served, row ? count(row.requests) : "");
   mark(line.dot, "data-tone", row ? tone(row.state) : null);
@@ -80,6 +80,9 @@ export function showRow(line, row, elapsed) {
     mark(line.element, "data-timed", null);
   }
 }
+
+/** What it waits for, from the nearest on; its own address stands in a column already. */
+const waits = (row) => row.chain.map((link) => (row.peer && link.startsWith(`${row.peer} `) ? link.slice(row.peer.length + 1) : link)).join(" ← ");
 
 /** What moves between two looks: the time in the state, and what is left of the deadline. */
 export function showTimes(line, row, elapsed) {

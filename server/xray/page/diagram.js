@@ -61,8 +61,9 @@ export class Diagram {
       const oldest = held === undefined ? undefined : held + elapsed;
       const p99 = dwell?.[state]?.p99;
       say(drawn.count, count(number));
-      say(drawn.age, oldest === undefined ? "" : `oldest ${age(oldest)}`);
-      say(drawn.dwell, p99 ? `99 % below ${span(p99)}` : "");
+      const lines = [oldest === undefined ? "" : `oldest ${age(oldest)}`, p99 ? `99 % below ${span(p99)}` : ""].filter(Boolean);
+      say(drawn.dwell, lines.pop() ?? "");
+      say(drawn.age, lines.pop() ?? "");
       style(drawn.heat, "opacity", heat(oldest, spec, state === this.initial).toFixed(2));
       mark(drawn.element, "data-held", number > 0 ? "" : null);
       mark(drawn.element, "aria-label", `${state}: ${number}${oldest === undefined ? "" : `, oldest ${age(oldest)}`}. ${spec.true_while}.`);
@@ -115,10 +116,10 @@ function edgesOf(machine, layout) {
   });
 }
 
-function drawGroup({ phrase, tone: tint, x, y, w, h }) {
+function drawGroup({ phrase, tone: tint, x, y, w, h, end = false }) {
   return svg("g", { class: "group", "data-tone": tint, "aria-hidden": "true" },
     svg("rect", { x, y, width: w, height: h, rx: 12 }),
-    svg("text", { x: x + 14, y: y + 17 }, phrase));
+    svg("text", { x: end ? x + w - 10 : x + 14, y: y + 17, "text-anchor": end ? "end" : "start" }, phrase));
 }
 
 function drawEdge(edge, machine) {
@@ -139,7 +140,7 @@ function drawEdge(edge, machine) {
     }
   }
   parts.title.textContent = rows.map((row) => describe(row)).join("\n");
-  const element = svg("g", { class: "edge", "data-way": edge.way, "data-late": edge.late, "aria-hidden": "true" },
+  const element = svg("g", { class: "edge", "data-way": edge.way, "data-late": String(edge.late), "aria-hidden": "true" },
     parts.title, svg("path", { class: "hit", d: way(points) }), parts.line, parts.head, words, label ? parts.rate : null);
   return { element, parts: { ...parts, rows } };
 }
@@ -173,7 +174,7 @@ function drawState(spec, box, onChoose) {
   waits.textContent = spec.final ? "" : [spec.waits_for, limit(spec.deadline) || "no deadline"].join(" · ");
   const press = () => onChoose(spec.name);
   const element = svg("g", {
-    class: "state", "data-tone": tone(spec.name), "data-state": spec.name, "data-final": spec.final,
+    class: "state", "data-tone": tone(spec.name), "data-state": spec.name, "data-final": String(spec.final),
     ...(spec.final ? { role: "img" } : { role: "button", tabindex: "0", "aria-pressed": "false", onclick: press, onkeydown: pressed(press) }),
   },
     svg("title", {}, `${spec.name}: ${spec.true_while}${spec.deadline ? `\n${limit(spec.deadline)}: ${spec.deadline.why}` : ""}`),

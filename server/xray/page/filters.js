@@ -64,7 +64,8 @@ export class Filters {
     this.group = el("select", { name: "group" },
       el("option", { value: "" }, "nothing"), el("option", { value: "state" }, "state"), el("option", { value: "peer" }, "peer"));
     this.clear = el("button", { type: "button", class: "plain", onclick: () => this.reset() }, "Clear");
-    this.closing = el("button", { type: "button", class: "plain danger", onclick: onCloseMatching }, "Close these…");
+    this.closing = byId("closing");
+    this.closing.addEventListener("click", onCloseMatching);
     this.form.append(
       input("path", "Path", "/begins/with", 14),
       input("peer", "Peer", "10.0.", 10),
@@ -72,7 +73,6 @@ export class Filters {
       el("label", {}, el("span", {}, "State"), this.states),
       el("label", {}, el("span", {}, "Group by"), this.group),
       this.clear,
-      this.closing,
     );
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", () => this.read());
@@ -127,6 +127,6 @@ export class Filters {
 
   buttons() {
     mark(this.clear, "hidden", isNarrow(this.view) ? null : "");
-    mark(this.closing, "hidden", isNarrow(this.view) && this.view.kind === "connection" ? null : "");
+    mark(this.closing, "hidden", isNarrow(this.view) && this.view.kind === "connection" && this.view.view === "open" ? null : "");
   }
 }

@@ -6,6 +6,7 @@ const HIGH = 78;
 const GAP = 56;
 const LAYER = 74;
 const LANE = 20;
+const LOOP = 150;
 const TOP = 40;
 
 /**
@@ -20,7 +21,9 @@ export function layered(machine) {
   const lefts = spans.filter((one) => one.by > 1).length;
   const rights = spans.filter((one) => one.by < 0 || (one.by === 0 && one.source !== one.dest)).length;
   const leftMargin = 16 + LANE * (lefts + 1);
-  const rightMargin = Math.max(150, 16 + LANE * (rights + 1) + 120);
+  // The ways back run outside of what leads from a state to itself, and outside of its words.
+  const loops = spans.some((one) => one.source === one.dest) ? LOOP : 0;
+  const rightMargin = Math.max(150, 16 + loops + LANE * (rights + 1) + 120);
 
   /** @type {Record<string, import("./layout.js").Box>} */
   const boxes = {};
@@ -65,7 +68,7 @@ export function layered(machine) {
       const end = to.y + 26 + 12 * port(dest, "left");
       routes[key] = { points: [[from.x, start], [x, start], [x, end], [to.x, end]] };
     } else {
-      const x = leftMargin + inner + LANE * ++rightLane;
+      const x = leftMargin + inner + loops + LANE * ++rightLane;
       const start = from.y + HIGH - 16 - 12 * port(source, "right");
       const end = to.y + 24 + 12 * port(dest, "right");
       routes[key] = {

@@ -8,7 +8,7 @@
  * @typedef {{x: number, y: number, w: number, h: number}} Box
  * @typedef {{points: [number, number][], label?: [number, number, ("start"|"end")?]}} Route
  * @typedef {{width: number, height: number, boxes: Record<string, Box>, routes: Record<string, Route>,
- *            groups: (Box & {phrase: string, tone: string})[], start: [number, number][]}} Layout
+ *            groups: (Box & {phrase: string, tone: string, end?: boolean})[], start: [number, number][]}} Layout
  */
 
 const TO_SENDING = 26;
@@ -28,8 +28,8 @@ export const CONNECTION = {
   start: [[370, 10], [370, 40]],
   groups: [
     { phrase: "reading request", tone: "reading", x: 34, y: 22, w: 452, h: 332 },
-    { phrase: "querying backend", tone: "querying", x: 256, y: 364, w: 358, h: 114 },
-    { phrase: "sending response", tone: "sending", x: 256, y: 506, w: 230, h: 114 },
+    { phrase: "querying backend", tone: "querying", x: 256, y: 364, w: 358, h: 114, end: true },
+    { phrase: "sending response", tone: "sending", x: 256, y: 506, w: 242, h: 114, end: true },
   ],
   boxes: {
     AWAITING_REQUEST: middle(40),
@@ -43,7 +43,7 @@ export const CONNECTION = {
   // By source, destination, and "!" for what goes wrong where the usual has a way of its own.
   routes: {
     "AWAITING_REQUEST>QUERYING_BACKEND": { points: [[370, 118], [370, 390]], label: [380, 246] },
-    "QUERYING_BACKEND>SENDING_RESPONSE": { points: [[370, 468], [370, 532]], label: [380, 492] },
+    "QUERYING_BACKEND>SENDING_RESPONSE": { points: [[370, 468], [370, 532]], label: [380, 482] },
     "QUERYING_BACKEND>SENDING_RESPONSE!": { points: [[352, 468], [352, 532]] },
     "SENDING_RESPONSE>AWAITING_REQUEST": {
       points: [[472, 590], [626, 590], [626, 79], [472, 79]],
@@ -54,8 +54,8 @@ export const CONNECTION = {
     "READING_BODY>QUERYING_BACKEND": { points: [[244, 292], [308, 292], [308, 390]], label: [250, 286] },
     "QUERYING_BACKEND>READING_BODY": { points: [[268, 412], [144, 412], [144, 340]], label: [154, 406] },
     "QUERYING_BACKEND>QUERYING_BACKEND": {
-      points: [[472, 404], [508, 404], [508, 428], [472, 428]],
-      label: [515, 412],
+      points: [[472, 404], [502, 404], [502, 428], [472, 428]],
+      label: [509, 413],
     },
     "SENDING_RESPONSE>QUERYING_BACKEND": {
       points: [[472, 556], [508, 556], [508, 450], [472, 450]],

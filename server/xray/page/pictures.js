@@ -25,7 +25,7 @@ export class Pictures {
     /** @type {Map<string, {machine: any, diagram: Diagram|null, tab: HTMLElement, count: HTMLElement}>} */
     this.machines = new Map();
     byId("legend").append(...LOOKS.map(([way, late, words]) =>
-      el("span", {}, el("i", { class: "sample", "data-way": way, "data-late": late }), words)),
+      el("span", {}, el("i", { class: "sample", "data-way": way, "data-late": String(late) }), words)),
       el("span", {}, el("i", { class: "sample warm" }), "the oldest nears its deadline"));
   }
 

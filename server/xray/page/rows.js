@@ -19,15 +19,15 @@ export class Rows {
     this.segments = [segment(null)];
     this.matched = 0;
     this.total = 0;
-    this.fetched = performance.now();
+    this.stale = false;
     /** @type {AbortController|null} */
     this.running = null;
   }
 
-  /** Forget everything: what is looked at is another thing now. */
+  /** What is looked at is another thing now. What there is stays until that has come: a table does not go blank. */
   reset() {
     this.running?.abort();
-    this.segments = this.view.group ? [] : [segment(null)];
+    this.stale = true;
   }
 
   get lines() {
@@ -73,35 +73,25 @@ export class Rows {
   async fetch(first, last) {
     this.running?.abort();
     const own = (this.running = new AbortController());
-    const { group } = this.view;
-    if (group) await this.fetchGroups(own.signal);
-    const wanted = this.stretches(Math.max(0, first - AROUND), last + AROUND);
-    await Promise.all(wanted.map((one) => this.fetchStretch(one, own.signal)));
-    if (this.running === own) this.running = null;
-    this.fetched = performance.now();
-  }
-
-  /** The parts of segments that lie between two lines. */
-  stretches(first, last) {
-    const found = [];
-    let start = 0;
-    for (const one of this.segments) {
-      const begin = start + (one.key === null ? 0 : 1);
-      const size = Math.max(one.count, one.key === null ? last : 0);
-      const from = Math.max(first - begin, 0);
-      const to = Math.min(last - begin, size);
-      if (one.open && to > from) found.push({ segment: one, from, to });
-      start += length(one);
+    try {
+      let segments = this.stale ? [segment(null)] : this.segments;
+      if (this.view.group) segments = await this.fetchGroups(segments, own.signal);
+      const wanted = stretches(segments, Math.max(0, first - AROUND), last + AROUND);
+      await Promise.all(wanted.map((one) => this.fetchStretch(one, own.signal)));
+      own.signal.throwIfAborted();
+      this.segments = segments;
+      this.stale = false;
+    } finally {
+      if (this.running === own) this.running = null;
     }
-    return found;
   }
 
-  async fetchGroups(signal) {
+  async fetchGroups(segments, signal) {
     const { group } = this.view;
     const answer = await ask(`connections.json${query({ ...parametersOf(this.view), group })}&limit=0`, { signal });
     this.take(answer);
-    const before = new Map(this.segments.map((one) => [one.key, one]));
-    this.segments = answer.groups.map(({ key, count, oldest }) =>
+    const before = new Map(segments.map((one) => [one.key, one]));
+    return answer.groups.map(({ key, count, oldest }) =>
       Object.assign(before.get(key) ?? segment(key), { count, oldest, at: performance.now() }));
   }
 
@@ -110,7 +100,7 @@ export class Rows {
     const parameters = { ...parametersOf(this.view), sort, offset: from, limit: to - from };
     if (one.key !== null && group === "state") parameters.state = one.key;
     // Groups are of peers without their ports; a filter is the beginning of a peer with its port.
-    if (one.key !== null && group === "peer") parameters.peer = `${one.key}:`;
+    if (one.key !== null && group === "peer" && !parameters.peer.startsWith(`${one.key}:`)) parameters.peer = `${one.key}:`;
     const answer = await ask(`connections.json${query(parameters)}`, { signal });
     if (one.key === null) this.take(answer);
     one.count = answer.matched;
@@ -128,6 +118,21 @@ export class Rows {
     this.matched = answer.matched;
     this.total = answer.total;
   }
+}
+
+/** The parts of segments that lie between two lines. */
+function stretches(segments, first, last) {
+  const found = [];
+  let start = 0;
+  for (const one of segments) {
+    const begin = start + (one.key === null ? 0 : 1);
+    const size = Math.max(one.count, one.key === null ? last : 0);
+    const from = Math.max(first - begin, 0);
+    const to = Math.min(last - begin, size);
+    if (one.open && to > from) found.push({ segment: one, from, to });
+    start += length(one);
+  }
+  return found;
 }
 
 /** @returns {Segment} */

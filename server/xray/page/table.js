@@ -33,7 +33,8 @@ export class Table {
     this.head = makeHead((name) => this.sort(name));
     this.body = el("div", { class: "body", role: "rowgroup" });
     this.empty = el("p", { class: "empty quiet" });
-    this.element.append(el("div", { role: "rowgroup", class: "heads" }, this.head), this.body, this.empty);
+    this.heads = el("div", { role: "rowgroup", class: "heads" }, this.head);
+    this.element.append(this.heads, this.body, this.empty);
     for (const [name, value] of Object.entries({ role: "grid", "aria-label": "Connections" })) mark(this.element, name, value);
     /** @type {ReturnType<typeof makeLine>[]} */
     this.lines = [];
@@ -107,6 +108,7 @@ export class Table {
 
   /** Another filter, order or machine: from the top. */
   async restart() {
+    mark(this.element, "data-kind", this.view.kind === "connection" ? "connection" : "other");
     this.rows.reset();
     this.element.scrollTop = 0;
     this.active = -1;
@@ -187,7 +189,7 @@ export class Table {
     this.active = Math.max(0, Math.min(total - 1, to));
     this.activeId = this.rows.at(this.active)?.row?.id ?? "";
     const top = this.active * HEIGHT;
-    const room = this.element.clientHeight - this.head.offsetHeight;
+    const room = this.element.clientHeight - this.heads.offsetHeight;
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     else if (top + HEIGHT > this.element.scrollTop + room) this.element.scrollTop = top + HEIGHT - room;
     this.render();

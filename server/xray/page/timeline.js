@@ -1,7 +1,7 @@
 // The way that one connection has come: a strip of its stays, as long as the logarithm of what they lasted, and a list
-// of its passages, the latest first.
+// of its passages, the latest first. Both are made once and then changed in place: they may be read, or pointed at.
 
-import { el } from "./dom.js";
+import { el, mark, say, style } from "./dom.js";
 import { span, tone } from "./format.js";
 
 /**
@@ -25,34 +25,59 @@ export function staysOf(path, now) {
 /** How wide a stay is drawn: a millisecond is worth seeing beside a minute, and the minute is seen to be longer. */
 export const width = (seconds) => 0.3 + Math.log10(1 + Math.max(0, seconds ?? 0) / 0.001);
 
-/** @param {Stay[]} stays */
-export function strip(stays) {
-  const pieces = stays.map((stay) => {
-    const piece = el("i", { class: "stay", "data-tone": tone(stay.state), "data-way": stay.way, title: `${stay.state} ${stay.seconds === null ? "" : span(stay.seconds)}` });
-    piece.style.flexGrow = width(stay.seconds).toFixed(2);
-    return piece;
-  });
-  return el("div", { class: "strip", "aria-hidden": "true" }, ...pieces);
+/** The strip: an element, and what brings it up to date. */
+export function strip() {
+  const element = el("div", { class: "strip", "aria-hidden": "true" });
+  const update = (/** @type {Stay[]} */ stays) => {
+    while (element.children.length > stays.length) element.lastChild?.remove();
+    while (element.children.length < stays.length) element.append(el("i", { class: "stay" }));
+    stays.forEach((stay, at) => {
+      const piece = /** @type {HTMLElement} */ (element.children[at]);
+      mark(piece, "data-tone", tone(stay.state));
+      mark(piece, "data-way", stay.way);
+      mark(piece, "title", `${stay.state} ${stay.seconds === null ? "" : span(stay.seconds)}`);
+      style(piece, "flex-grow", width(stay.seconds).toFixed(2));
+    });
+  };
+  return { element, update };
 }
 
 /**
- * @param {Stay[]} stays
+ * The list: an element, and what brings it up to date.
  * @param {(row: number) => void} onPoint which row is pointed at; -1: none
  */
-export function passages(stays, onPoint) {
-  const longest = Math.max(...stays.map((stay) => width(stay.seconds)), 1);
-  const items = [...stays].reverse().map((stay) => {
-    const bar = el("i", { "data-tone": tone(stay.state) });
-    bar.style.transform = `scaleX(${(width(stay.seconds) / longest).toFixed(3)})`;
-    return el("li", {
-      class: "passage", "data-way": stay.way, "data-present": stay.row < 0,
-      onmouseenter: () => onPoint(stay.row), onmouseleave: () => onPoint(-1),
-    },
-      el("span", { class: "where" }, el("i", { class: "dot", "data-tone": tone(stay.state), "aria-hidden": "true" }), stay.state),
-      el("span", { class: "long" }, stay.seconds === null ? "–" : span(stay.seconds)),
-      el("span", { class: "scale", "aria-hidden": "true" }, bar),
-      el("span", { class: "how quiet" }, stay.row < 0 ? "now" : stay.trigger),
-      el("span", { class: "ago quiet" }, stay.row < 0 ? "" : `${span(stay.age)} ago`));
-  });
-  return el("ol", { class: "passages", reversed: true }, ...items);
+export function passages(onPoint) {
+  const element = el("ol", { class: "passages", reversed: true });
+  const make = () => {
+    const bar = el("i");
+    const parts = {
+      row: -1, bar,
+      dot: el("i", { class: "dot", "aria-hidden": "true" }), state: el("span"),
+      long: el("span", { class: "long" }), how: el("span", { class: "how quiet" }), ago: el("span", { class: "ago quiet" }),
+    };
+    const item = el("li", { class: "passage", onmouseenter: () => onPoint(parts.row), onmouseleave: () => onPoint(-1) },
+      el("span", { class: "where" }, parts.dot, parts.state), parts.long,
+      el("span", { class: "scale", "aria-hidden": "true" }, bar), parts.how, parts.ago);
+    return Object.assign(parts, { item });
+  };
+  const items = /** @type {ReturnType<typeof make>[]} */ ([]);
+  const update = (/** @type {Stay[]} */ stays) => {
+    while (items.length > stays.length) items.pop()?.item.remove();
+    while (items.length < stays.length) element.append(items[items.push(make()) - 1].item);
+    const longest = Math.max(...stays.map((stay) => width(stay.seconds)), 1);
+    [...stays].reverse().forEach((stay, at) => {
+      const parts = items[at];
+      const present = stay.row < 0;
+      parts.row = stay.row;
+      mark(parts.item, "data-way", stay.way);
+      mark(parts.item, "data-present", String(present));
+      for (const piece of [parts.dot, parts.bar]) mark(piece, "data-tone", tone(stay.state));
+      style(parts.bar, "transform", `scaleX(${(width(stay.seconds) / longest).toFixed(3)})`);
+      say(parts.state, stay.state);
+      say(parts.long, stay.seconds === null ? "–" : span(stay.seconds));
+      say(parts.how, present ? "now" : stay.trigger);
+      say(parts.ago, present ? "" : `${span(stay.age)} ago`);
+    });
+  };
+  return { element, update };
 }
