@@ -85,6 +85,9 @@ class Model(Protocol):
     def write(self, ready: int) -> Name | None:
         """Look for an early answer, then write what the socket takes; as send_request."""
 
+    def look_behind(self, ready: int) -> Name | None:
+        """When the connection is gone: ANSWER_ENDED when a whole answer came before that, else UPSTREAM_RESET."""
+
     def notice_hang_up(self, ready: int) -> Name | None:
         """UPSTREAM_RESET when the connection is gone. Nothing is read."""
 
@@ -207,7 +210,7 @@ SPECS = (
         S.AWAITING_PIECE,
         Interest.HANG_UP,
         PIECE,
-        "notice_hang_up",
+        "look_behind",
         "the next piece of the request's body has not been handed over",
     ),
     Spec(S.AWAITING_RESPONSE, Interest.READABLE, RESPONSE, "read_head", "the request is sent; no whole head has come"),
@@ -248,6 +251,7 @@ ROWS = (
     Row(S.AWAITING_CONTINUE, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- its body is handed over piece by piece
     Row(S.AWAITING_PIECE, T.PIECE_GIVEN, S.SENDING_REQUEST, action="send_piece", way=Way.HAPPY),
+    Row(S.AWAITING_PIECE, T.ANSWER_ENDED, S.CLOSED, action="deliver_end", ends=Cause.UPSTREAM),
     Row(S.AWAITING_PIECE, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_PIECE, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.AWAITING_PIECE, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),

@@ -134,9 +134,9 @@ class UpstreamConnection(Receiver):
         return self._send()
 
     def send_piece(self) -> T | None:
-        """Write the piece that was handed over."""
+        """Write the piece that was handed over, unless it has become pointless."""
         self.progressed = self.since
-        return self._send()
+        return self.look_early() or self._send()
 
     def _send(self) -> T | None:
         output = self.output

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from handlers.backends.upstream_call import Call
 from handlers.backends.upstream_framing import Body, body_of
-from handlers.backends.upstream_gate import Garbage, Head
+from handlers.backends.upstream_gate import UNTIL_CLOSE, Garbage, Head
 from statemachines.contract import HUNG_UP
 from statemachines.engine import Machine
 from statemachines.upstream import Trigger as T
@@ -68,6 +68,10 @@ class Receiver(Machine):
         self.at_end = self.continued = False
 
     # --- when ready
+
+    def look_behind(self, ready: int) -> T | None:
+        """The connection is gone while the request's body is awaited: a refusal of that body may have come before."""
+        return self.salvage() if ready & HUNG_UP else None
 
     def notice_hang_up(self, ready: int) -> T | None:
         """Nothing is read; only the end of the connection is noticed."""
@@ -241,7 +245,7 @@ class Receiver(Machine):
         if self.input:
             try:
                 head = self._parse()
-                if head is not None and head.length >= 0:
+                if head is not None and head.length != UNTIL_CLOSE:
                     return self._begin_answer(head)
             except Garbage:
                 pass

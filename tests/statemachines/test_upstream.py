@@ -63,7 +63,9 @@ def test_a_request_on_a_new_connection_and_the_next_one_on_the_same(story: Story
 def test_a_request_that_waits_for_a_connection_is_sent_as_soon_as_one_is_pooled(story: Story) -> None:
     story.when(T.CONNECTED, send_request=T.OUTPUT_FLUSHED)
     whole = story.when(T.ANSWER_ENDED, "may_be_pooled", return_to_pool=T.REQUEST_GIVEN, send_request=T.OUTPUT_FLUSHED)
-    assert whole == Whole([S.IDLE, S.SENDING_REQUEST, S.AWAITING_RESPONSE], ["return_to_pool", "send_request", "look_at_input"])
+    assert whole == Whole(
+        [S.IDLE, S.SENDING_REQUEST, S.AWAITING_RESPONSE], ["return_to_pool", "send_request", "look_at_input"]
+    )
 
 
 def test_an_exchange_that_was_not_exact_closes_the_connection(story: Story) -> None:
@@ -109,6 +111,11 @@ def test_an_early_answer_ends_the_sending_and_the_connection_with_it(story: Stor
     assert whole == Whole([S.CLOSED], ["deliver_end"], Cause.UPSTREAM)
 
 
+def test_an_early_answer_may_be_found_behind_the_reset_that_followed_it(story: Story) -> None:
+    story.when(T.CONNECTED, "has_more_request", send_request=T.OUTPUT_FLUSHED)
+    assert story.when(T.ANSWER_ENDED) == Whole([S.CLOSED], ["deliver_end"], Cause.UPSTREAM)
+
+
 def test_the_body_of_an_early_answer_is_read_like_any_other(story: Story) -> None:
     story.when(T.CONNECTED, "has_more_request")
     assert story.when(T.HEAD_RECEIVED) == Whole([S.HOLDING_BODY], ["deliver_head"])
@@ -116,7 +123,9 @@ def test_the_body_of_an_early_answer_is_read_like_any_other(story: Story) -> Non
 
 def test_an_answer_that_came_while_the_request_was_sent_is_looked_at_then(story: Story) -> None:
     whole = story.when(T.CONNECTED, "may_be_pooled", send_request=T.OUTPUT_FLUSHED, look_at_input=T.ANSWER_ENDED)
-    assert whole == Whole([S.SENDING_REQUEST, S.AWAITING_RESPONSE, S.IDLE], ["send_request", "look_at_input", "return_to_pool"])
+    assert whole == Whole(
+        [S.SENDING_REQUEST, S.AWAITING_RESPONSE, S.IDLE], ["send_request", "look_at_input", "return_to_pool"]
+    )
 
 
 # --- ends

@@ -225,3 +225,23 @@ def test_what_comes_on_an_idle_connection_closes_it(bench: Bench) -> None:
     far.send(answer(b"mine"))
     assert again.result.complete == b"mine"
     assert asker.result.complete == b"mine"
+
+
+def test_an_early_answer_is_found_behind_a_reset_even_while_the_client_is_slow(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=from_client())
+    far.send(answer(b"9\r\ntoo large\r\n0\r\n\r\n", b"Transfer-Encoding: chunked", status=b"413 X", length=False))
+    far.close()  # with an unread head: a reset
+    assert bench.states() == []
+    asker.give(b"x")
+    assert (asker.result.status, asker.result.complete) == (413, b"too large")
+
+
+def test_an_early_answer_is_seen_before_the_next_piece_is_sent(bench: Bench) -> None:
+    asker, far = asked(bench, "POST", body=from_client())
+    far.received()
+    far.send(answer(b"too large", status=b"413 X"))
+    assert bench.states() == [S.AWAITING_PIECE]
+    asker.give(b"x")
+    bench.settle()
+    assert asker.result.status == 413
+    assert far.received() == b"END"
