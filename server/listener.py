@@ -76,7 +76,7 @@ def address_of(listening: socket.socket) -> str:
 class Listener(Machine):
     """One listening socket."""
 
-    __slots__ = ("_reserve", "_service", "_socket", "address")
+    __slots__ = ("_quiet_until", "_reserve", "_service", "_socket", "address")
 
     def __init__(self, service: Service, listening: socket.socket) -> None:
         loop = service.loop
@@ -86,6 +86,7 @@ class Listener(Machine):
         self._service = service
         self._socket = listening
         self.address = address_of(listening)
+        self._quiet_until = self.since
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def glance(self) -> tuple[object, ...]:
@@ -100,7 +101,7 @@ class Listener(Machine):
         service = self._service
         for _ in range(most):
             if not service.has_room():
-                self._tell("capacity_reached", connections=len(service.connections()))
+                self._tell_pause("capacity_reached")
                 return T.CAPACITY_REACHED
             try:
                 client, address = self._socket.accept()
@@ -108,7 +109,7 @@ class Listener(Machine):
                 return None
             except OSError as error:
                 if error.errno in EXHAUSTED:
-                    self._tell("descriptors_exhausted", reason=error.strerror, connections=len(service.connections()))
+                    self._tell_pause("descriptors_exhausted", reason=error.strerror)
                     return T.DESCRIPTORS_EXHAUSTED
                 if error.errno in LOST:
                     return self._lost(error.strerror)
@@ -181,6 +182,13 @@ class Listener(Machine):
         with suppress(OSError):
             client.send(head.data + body)
             client.shutdown(socket.SHUT_WR)
+
+    def _tell_pause(self, event: str, **fields: object) -> None:
+        """At most once a second: with clients coming and going at the bound, each of them pauses the listener."""
+        now = self._service.loop.now
+        if now >= self._quiet_until:
+            self._quiet_until = now + 1.0
+            self._tell(event, connections=self._service.open_connections(), **fields)
 
     def _tell(self, event: str, **fields: object) -> None:
         self._service.logs.warning(event, address=self.address, **fields)

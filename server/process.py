@@ -5,6 +5,7 @@ handler writes the signal's number to a socket (signal.set_wakeup_fd), and the l
 signal is an event among others, and what it does is a row of the table.
 """
 
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -176,6 +177,7 @@ def serve(application: Application, options: Options, logs: Logs) -> int:
             if xray is not None:
                 xray.start()
             loop.fire(this, T.LISTENING)
+            gc.freeze()  # what was made by starting stays: the collector of cycles need not look at it again
             loop.run()
             logs.info("stopped", connections_served=service.accepted)
         finally:

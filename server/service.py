@@ -56,7 +56,9 @@ class Service:
         self.unspent = [0.0] * len(self.engine.nodes)
         self.paces = [self._pace(node.deadline) for node in self.engine.nodes]
         """For each state: seconds without progress, bytes a second, seconds of grace."""
-        self.max_connections = limits.max_connections or max(1, _descriptors(loop) - RESERVE)
+        self.max_connections = _bound(limits.max_connections, loop)
+        if limits.max_connections > self.max_connections:
+            logs.warning("max_connections_bounded", asked=limits.max_connections, granted=self.max_connections)
         self.draining = False
         self.accepted = 0
         """Connections ever accepted; the number of the next one."""
@@ -79,7 +81,11 @@ class Service:
 
     def has_room(self) -> bool:
         """Whether a further connection may be opened."""
-        return self.accepted - self.engine.ended() < self.max_connections
+        return self.open_connections() < self.max_connections
+
+    def open_connections(self) -> int:
+        """How many client connections there are."""
+        return self.accepted - self.engine.ended()
 
     def _log_passage(self, machine: Machine, edge: Edge) -> None:
         self.logs.debug(
@@ -92,9 +98,16 @@ class Service:
         )
 
 
-def _descriptors(loop: Loop) -> int:
-    """How many descriptors this process may have, and its poller can hold."""
+def _bound(asked: int, loop: Loop) -> int:
+    """How many connections there may be: as many as was asked for, or as there are descriptors, less the reserve; and
+    no more than the poller can hold."""
+    most = asked or max(1, _descriptors() - RESERVE)
+    return min(most, loop.poller.capacity - RESERVE) if loop.poller.capacity else most
+
+
+def _descriptors() -> int:
+    """How many descriptors this process may have."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         soft = UNLIMITED
-    return min(soft, loop.poller.capacity or soft)
+    return soft
