@@ -46,7 +46,7 @@ class ServerProcess:
         what = [target] if target else []
         command = [sys.executable, "-m", "server", *what, "--port", "0", "--log-format", "json", *options]
         self.process = subprocess.Popen(
-            limit + command,
+            [*limit, *command, *options],
             cwd=ROOT,
             env=os.environ | (environment or {}),
             stdin=subprocess.DEVNULL,
