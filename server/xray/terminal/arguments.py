@@ -25,6 +25,7 @@ examples:
   {prog}                                what is stuck? the longest waits come first
   {prog} --state querying_backend       what waits for the application, and on what
   {prog} --older 10 --sort remaining    what will hit its deadline next
+  {prog} --group peer                   whose connections are they?
   {prog} --peer 10.0.0.7 --json         one client's, for a program
 
 exit status: 0; 1 where the filters choose nothing; 2 where there is no answer""",
@@ -155,6 +156,8 @@ def _add_filters(parser: argparse.ArgumentParser, command: str) -> None:
     )
     if command == "ps":
         group.add_argument("--limit", metavar="N", type=limit, help="at most so many (default: all)")
+        text = "count them instead, by state, or by peer (without its port): whose are they?"
+        group.add_argument("--group", metavar="BY", choices=("state", "peer"), help=text)
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from server.xray.terminal.arguments import UsageError, filters_of
 from server.xray.terminal.client import JSON, Client, GoneError
 from server.xray.terminal.details import details
 from server.xray.terminal.streams import Streams
-from server.xray.terminal.table import table
+from server.xray.terminal.table import groups, table
 from server.xray.terminal.text import Style, bare, count_of, fold, span
 
 MOST = 20_000
@@ -25,13 +25,17 @@ Pause = Callable[[float], object]
 def ps(client: Client, arguments: Namespace, streams: Streams) -> int:
     """One line a connection."""
     filters = filters_of(arguments)
-    document = client.get("/connections.json", {"limit": MOST} | dict(filters))
+    group = arguments.group or ""
+    document = client.get("/connections.json", {"limit": 0 if group else MOST} | dict(filters) | {"group": group})
     if arguments.json:
         streams.put(*_json_lines(document))
         return 0 if document["rows"] or not _narrow(arguments) else 1
     for banner in client.get("/snapshot.json")["banners"]:
         streams.say(f"{banner['level'].upper()}: {banner['text']}", banner["level"])
     rows = document["rows"]
+    if document["groups"]:
+        streams.put(*groups(document["groups"], group, streams.style))
+        return 0
     if rows:
         streams.put(*table(rows, streams.style))
     total, word = document["total"], "machine" if arguments.kind else "connection"

@@ -58,8 +58,6 @@ def _facts(one: JSON) -> Iterator[tuple[str, str]]:
         yield "exchange", ", ".join(f"{bare(state)} {span(seconds)}" for state, seconds in spent.items())
     for name, value in one.get("fields") or []:
         yield "field", f"{bare(name)}: {bare(value)}"
-    for note in one.get("notes") or []:
-        yield "note", bare(note)
 
 
 def _state(one: JSON) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.xray.terminal.client import JSON
-from server.xray.terminal.text import Style, bare, shorten
+from server.xray.terminal.text import Style, bare, shorten, span
 
 LEAST_REQUEST = 16
 """Columns below which a request line tells nothing: `GET /ema…ls?...`."""
@@ -78,6 +78,13 @@ def _mark(row: JSON) -> str:
         if deadline["remaining"] < SOON * deadline["seconds"]:
             return "warning"
     return "dim" if row["state"] == "AWAITING_REQUEST" else ""
+
+
+def groups(found: Sequence[JSON], by: str, style: Style) -> list[str]:
+    """Counts, the largest first: `   90     12.0 s  AWAITING_REQUEST`."""
+    lines = [f"{one['count']:>7,}  {span(one['oldest']):>11}  {bare(one['key'])}" for one in found]
+    lines = lines if style.width is None else [shorten(line, style.width) for line in lines]
+    return [style.paint(f"{'COUNT':>7}  {'OLDEST':>11}  {by.upper()}", "bold"), *lines]
 
 
 def table(rows: Sequence[JSON], style: Style, chosen: int | None = None) -> list[str]:

@@ -43,7 +43,7 @@ def test_ps_prints_a_line_for_each_and_the_banners_besides() -> None:
     assert client.asked[0] == (
         "GET",
         "/connections.json",
-        {"limit": 20_000, "state": "querying_backend", "older": "1"},
+        {"limit": 20_000, "state": "querying_backend", "older": "1", "group": ""},
     )
 
 
@@ -63,6 +63,18 @@ def test_ps_json_is_the_x_ray_s_answer_with_a_line_for_each_row() -> None:
         assert json.loads(out) == document
         assert out.count("\n") == (len(rows) + 2 if rows else 1)
         assert err == ""
+
+
+def test_ps_counts_groups() -> None:
+    found = [{"key": "10.0.0.7", "count": 9300, "oldest": 200.0}, {"key": "10.0.0.\x1b", "count": 1, "oldest": 0.5}]
+    status, out, _, client = run("ps", ["--group", "peer"], {"/connections.json": listed() | {"groups": found}})
+    assert status == 0
+    assert out.splitlines() == [
+        "  COUNT       OLDEST  PEER",
+        "  9,300   3 min 20 s  10.0.0.7",
+        "      1        0.5 s  10.0.0.\\x1b",
+    ]
+    assert client.asked[0][2] == {"limit": 0, "group": "peer"}
 
 
 # --- show
