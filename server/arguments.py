@@ -64,9 +64,11 @@ class ServerParser(Parser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, rest = super().parse_known_args(args, namespace)
         if is_url(parsed.target):
-            parsed.target = Origins((parsed.target, *parsed.upstream), tuple(parsed.trust), parsed.upstream_host)
-        elif parsed.upstream or parsed.trust or parsed.upstream_host:
-            self.error("--upstream, --upstream-host and --trust are for a reverse proxy: give an http:// URL as TARGET")
+            urls = (parsed.target, *parsed.upstream)
+            parsed.target = Origins(urls, tuple(parsed.trust), parsed.upstream_host, parsed.probe)
+        elif parsed.upstream or parsed.trust or parsed.upstream_host or parsed.probe:
+            what = "--upstream, --upstream-host, --probe and --trust"
+            self.error(f"{what} are for a reverse proxy: give an http:// URL as TARGET")
         return parsed, rest
 
 
@@ -167,7 +169,8 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--database",
         metavar="URL",
-        help="where the mail site keeps its messages: sqlite:///PATH (default: in memory, with a thousand samples)",
+        help="where the mail site keeps its messages: sqlite:///PATH or postgresql://USER@HOST/NAME "
+        "(default: in memory, with a thousand samples)",
     )
 
 
@@ -184,6 +187,11 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
         "--upstream-host",
         action="store_true",
         help="tell an upstream its own host and port in Host (default: those that the client asked for)",
+    )
+    group.add_argument(
+        "--probe",
+        metavar="PATH",
+        help="ask each upstream for this every 5 seconds, and ask those first that answer below 500 (default: do not)",
     )
     group.add_argument(
         "--trust",

@@ -13,6 +13,7 @@ import difflib
 import importlib
 import inspect
 import os
+import re
 import sqlite3
 import sys
 import traceback
@@ -25,6 +26,8 @@ from handlers.messages import Application
 from server.config import Limits
 
 IN_MEMORY = "sqlite:///:memory:"
+
+_PATH = re.compile(r"/[\x21-\x7e]*")
 
 PATIENCE = 2.0
 """Seconds at the exit for what a database still does; whoever waited for it has gone by then."""
@@ -49,12 +52,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """What a reverse proxy asks, as it was typed: URLs, the networks whose peers are believed, and whether an upstream
-    is told its own host."""
+    """What a reverse proxy asks, as it was typed: URLs, the networks whose peers are believed, whether an upstream is
+    told its own host, and the path by which it is probed."""
 
     urls: tuple[str, ...]
     trusted: tuple[str, ...] = ()
     own_host: bool = False
+    probe: str | None = None
 
 
 def is_url(target: str | None) -> bool:
@@ -143,12 +147,15 @@ def _directory(root: str, listing: bool, max_ranges: int) -> Target:
 
 
 def _reverse_proxy(origins: Origins) -> Target:
-    from handlers.backends.upstream import Upstream
+    from handlers.backends.upstream import Probing, Upstream
     from handlers.forwarding import parse_networks
     from handlers.proxy import Proxy
 
+    if origins.probe is not None and not _PATH.fullmatch(origins.probe):
+        raise TargetError(f"--probe {origins.probe}: that is no path: write /health, or whatever answers quickly")
+    probing = None if origins.probe is None else Probing(origins.probe)
     try:
-        upstream = Upstream(*origins.urls)
+        upstream = Upstream(*origins.urls, probing=probing)
     except ValueError as error:
         raise TargetError(str(error)) from error
     try:

@@ -19,13 +19,14 @@ with the fewest calls under way, among those that are up. Laws:
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from handlers.backends.upstream_call import Call, Step, UpstreamError
 from handlers.backends.upstream_gate import Head
 from handlers.backends.upstream_pool import Bounds, Pool
+from handlers.backends.upstream_probe import Prober, Probing
 from handlers.backends.upstream_request import CHUNKED, NO_BODY, write_head
 from handlers.messages import Fields
 from statemachines.contract import Loop
@@ -112,14 +113,19 @@ class Answer:
 class Site:
     """An upstream's origins as seen from one loop."""
 
-    def __init__(self, origins: list[tuple[str, int]], loop: Loop, bounds: Bounds) -> None:
-        self.pools = [Pool(host, port, loop, bounds) for host, port in origins]
+    def __init__(self, upstream: "Upstream", loop: Loop) -> None:
+        self.pools = [Pool(host, port, loop, upstream.bounds) for host, port in upstream.origins]
+        if upstream.probing is not None:
+            for pool, host in zip(self.pools, upstream.hosts, strict=True):
+                Prober(pool, host, upstream.probing).begin()
         self._turn = 0
 
     def choose(self, tried: set[int]) -> tuple[int, Pool]:
         """The pool with the fewest calls among those that are up and were not tried; equal ones take turns."""
-        self._turn += 1
         count = len(self.pools)
+        if count == 1:
+            return 0, self.pools[0]
+        self._turn += 1
         order = [(self._turn + step) % count for step in range(count)]
         fresh = [index for index in order if index not in tried] or order
         up = [index for index in fresh if self.pools[index].health.is_up]
@@ -131,22 +137,28 @@ class Site:
 
 
 class Upstream:
-    """One service, at the origins `urls`; its connections are each loop's own."""
+    """One service, at the origins `urls`; its connections are each loop's own. With `probing` it is asked for its
+    health by ourselves."""
 
-    def __init__(self, *urls: str, bounds: Bounds | None = None) -> None:
+    def __init__(self, *urls: str, bounds: Bounds | None = None, probing: Probing | None = None) -> None:
         if not urls:
             raise ValueError("an upstream has at least one origin")
         self.origins = [parse_origin(url) for url in urls]
         self.hosts = [url.partition("://")[2].rstrip("/").encode("ascii") for url in urls]
         self.bounds = bounds or Bounds()
+        self.probing = probing
         self._sites: WeakKeyDictionary[Loop, Site] = WeakKeyDictionary()
+        self._last: tuple[Loop | None, Any] = (None, None)
         self._budget = BUDGET
 
     def site(self, loop: Loop) -> Site:
         """The pools of `loop`."""
+        if self._last[0] is loop:
+            return self._last[1]  # type: ignore[no-any-return]
         site = self._sites.get(loop)
         if site is None:
-            site = self._sites[loop] = Site(self.origins, loop, self.bounds)
+            site = self._sites[loop] = Site(self, loop)
+        self._last = (loop, site)
         return site
 
     async def request(
@@ -212,7 +224,6 @@ class _Attempt:
         self._expects = expects
         self._tried: set[int] = set()
         self._left = ATTEMPTS
-        write_head(method, target, fields, b"h", NO_BODY)  # a fault in it is the handler's, not the upstream's
 
     def has_another(self, error: UpstreamError) -> bool:
         """Whether it may be sent once more: elsewhere, or where a connection that was reused had gone stale."""
@@ -246,4 +257,4 @@ async def _answer(call: Call, attempt: _Attempt, pieces: AsyncIterator[bytes] | 
     return Answer(call)
 
 
-__all__ = ["Answer", "AnswerBody", "Bounds", "Upstream", "UpstreamError", "parse_origin"]
+__all__ = ["Answer", "AnswerBody", "Bounds", "Probing", "Upstream", "UpstreamError", "parse_origin"]

@@ -69,7 +69,7 @@ class Pool:
         self.idle: list[UpstreamConnection] = []
         self.waiting: deque[Call] = deque()
         self._watching = False
-        self._closed = False
+        self.is_closed = False
 
     @property
     def load(self) -> int:
@@ -210,7 +210,7 @@ class Pool:
 
     def keeps(self, connection: UpstreamConnection) -> bool:
         """Whether a connection whose exchange was exact may be used again."""
-        return not self._closed and connection.served < MAX_SERVED
+        return not self.is_closed and connection.served < MAX_SERVED
 
     def note_failure(self, error: UpstreamError) -> None:
         """An upstream that was not reached, or gave no answer, is less well than it was."""
@@ -227,7 +227,7 @@ class Pool:
 
     def close(self) -> None:
         """Keep no connection any more, and close those that are idle."""
-        self._closed = True
+        self.is_closed = True
         for connection in self.idle[:]:
             self.loop.fire(connection, T.CLOSE_ORDERED)
 

@@ -245,12 +245,14 @@ def test_defaults_are_said_as_they_would_be_typed(value: float, unit: str, words
 
 def test_a_url_takes_with_it_what_belongs_to_it() -> None:
     words = ("http://a", "--upstream", "http://b", "--upstream", "http://c", "--trust", "10.0.0.0/8", "--upstream-host")
-    found = parse(*words).target
-    assert found == Origins(("http://a", "http://b", "http://c"), ("10.0.0.0/8",), own_host=True)
+    found = parse(*words, "--probe", "/up").target
+    assert found == Origins(("http://a", "http://b", "http://c"), ("10.0.0.0/8",), own_host=True, probe="/up")
     assert parse("http://a").target == Origins(("http://a",))
 
 
-@pytest.mark.parametrize("words", [("--upstream", "http://b"), (".", "--trust", "::1"), ("a:b", "--upstream-host")])
+@pytest.mark.parametrize(
+    "words", [("--upstream", "http://b"), (".", "--trust", "::1"), (".", "--probe", "/"), ("a:b", "--upstream-host")]
+)
 def test_what_belongs_to_a_reverse_proxy_is_for_one(words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="are for a reverse proxy"):
         parse(*words)

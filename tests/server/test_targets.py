@@ -207,7 +207,7 @@ def test_the_built_in_site_is_kept_in_the_database_that_is_named(here: Path) -> 
     found.close()
 
 
-@pytest.mark.parametrize("url", ["mail.db", "sqlite:", "postgres://host/db", "sqlite://host/db"])
+@pytest.mark.parametrize("url", ["mail.db", "sqlite:", "mysql://host/db", "sqlite://host/db"])
 def test_a_database_url_that_is_not_understood_shows_one_that_is(url: str) -> None:
     said = refusal(None, database=url)
     assert said.startswith(f"--database {url}: ")
@@ -240,9 +240,47 @@ def test_a_site_that_cannot_be_made_closes_its_database(monkeypatch: pytest.Monk
         seen.append(database)
         raise ValueError("it is something else's")
 
-    monkeypatch.setattr("handlers.mail.mail_site", fail)
+    monkeypatch.setattr("handlers.mail_sqlite.SQLiteMail", fail)
     assert refusal(None, database="sqlite:///mail.db") == "--database sqlite:///mail.db: it is something else's"
     assert seen[0].close() == []
+
+
+# --- in PostgreSQL
+
+
+def test_the_mail_site_in_postgresql_says_where_and_repeats_no_password(postgres: "Cluster") -> None:
+    url = postgres.url(postgres.new_database()).replace("postgres@", "postgres:secret@")
+    found = resolve(None, database=url)
+    assert found.description.startswith("the built-in mail site, kept in PostgreSQL at 127.0.0.1:")
+    assert "secret" not in found.description
+    found.close()
+
+
+def test_a_postgresql_that_is_not_there_says_so_and_repeats_no_password(here: Path) -> None:
+    said = refusal(None, database=f"postgresql://me:secret@/mail?host={here}&port=7777")
+    assert said.startswith(f"--database postgresql://{here}:7777/mail: ")
+    assert "No such file or directory" in said
+    assert "secret" not in said
+
+
+def test_a_postgresql_url_that_is_none_says_so_and_repeats_no_password() -> None:
+    said = refusal(None, database="postgresql://me:secret@host/mail?no=such")
+    assert said.startswith("--database postgresql://...: that is no postgresql:// URL: ")
+    assert "secret" not in said
+
+
+def test_a_database_of_something_else_is_left_alone(postgres: "Cluster") -> None:
+    name = postgres.new_database()
+    with postgres.connect(name) as connection:
+        connection.execute("CREATE TABLE emails (theirs integer)")
+    assert "not one of ours" in refusal(None, database=postgres.url(name))
+
+
+def test_without_psycopg_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert refusal(None, database="postgresql://host/mail") == (
+        "--database postgresql://...: psycopg is not installed: pip install 'clerestory[postgres]'"
+    )
 
 
 # --- a reverse proxy
@@ -268,6 +306,7 @@ def test_a_reverse_proxy_may_have_several_upstreams() -> None:
         ("http://a/path", "http://a/path: an upstream is http://host:port, and nothing else"),
         (Origins(("http://a", "b")), "b: only http:// upstreams are asked"),
         (Origins(("http://a",), ("10.0.0.1/8",)), "--trust: 10.0.0.1/8 has host bits set"),
+        (Origins(("http://a",), probe="up"), "--probe up: that is no path: write /health, or whatever answers quickly"),
     ],
 )
 def test_what_is_no_upstream_is_said(target: Any, words: str) -> None:

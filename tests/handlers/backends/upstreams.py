@@ -103,11 +103,13 @@ class Asker:
                 return
             assert isinstance(awaited, Operation)
             self.operation = awaited
-            started = False
-            awaited.start(self)
-            started = True
-            assert started
-            self.waits.append(awaited.describe())
+            try:
+                awaited.start(self)
+            except Exception as refused:  # noqa: BLE001 - it is the coroutine's to deal with
+                self.operation = None
+                self._step(error=refused)
+            else:
+                self.waits.append(awaited.describe())
 
 
 class Far:
