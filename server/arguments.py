@@ -139,7 +139,7 @@ def make_parser(prog: str, version: str) -> Parser:
         epilog=EXAMPLES.format(prog=prog),
         formatter_class=Formatter,
         usage="%(prog)s [TARGET] [options]\n       %(prog)s check | replay FILE\n"
-        "       %(prog)s ps | top | show ID | watch ID | close ID   (each has its own --help)",
+        "       %(prog)s ps | top | show ID | watch ID | close ID",
         allow_abbrev=False,
         add_help=False,
     )

@@ -17,12 +17,12 @@ from server.http.gate import Refusal
 from server.http.reading import BodyReader, HeadReader
 from server.sender import Sender
 from server.service import Service
+from server.telling import tell_end, tell_request
 from server.transport import PeerGoneError, Transport
 from server.xray.missed import Missed
-from server.xray.recorder import told
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
-from statemachines.contract import HUNG_UP, Cause, Way
+from statemachines.contract import HUNG_UP, Way
 from statemachines.engine import Edge
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -338,25 +338,9 @@ class Connection(Sender):
         if exchange.has_more or exchange.operation is not None or end is not None:
             exchange.abandon()
         if self.service.logs.access:
-            self._log_request(exchange, end)
+            tell_request(self, exchange, end)
         self.spent = self.service.unspent[:]
         self.taken = self.sent = 0
-
-    def _log_request(self, exchange: Exchange, end: str | None) -> None:
-        request, response = exchange.request, exchange.response if exchange.head is not None else None
-        names = self.service.state_names
-        times = {name: seconds * 1000 for name, seconds in zip(names, self.spent, strict=True) if seconds}
-        self.service.logs.request(
-            self.request_id(),
-            self.peer,
-            request.method if request is not None else "",
-            request.target if request is not None else "",
-            response.status if response is not None else None,
-            self.taken,
-            self.sent,
-            times,
-            end,
-        )
 
     def ending(self) -> Edge:
         """The edge that decided the end: the first from which there was no way back."""
@@ -369,34 +353,18 @@ class Connection(Sender):
 
     def ended(self) -> None:
         """Say how it ended, if not well, and give everything back."""
-        if self.node.final:
-            self._tell_end(self.ending())
-        elif self.exchange is not None:  # the loop itself is being closed
-            self.exchange.abandon()
-        if self.file is not None:
-            self.file.close()
-            self.file = None
-        self.input = self.output = self.tail = b""
-
-    def _tell_end(self, edge: Edge) -> None:
-        self.service.recorder.record(self, edge)
-        if edge.row.way is Way.FAULT:
-            fields = {"history": told(self.history)} if edge.row.ends is Cause.DEADLINE else {}
-            self.service.logs.warning(
-                "connection_ended",
-                id=self.number,
-                peer=self.peer,
-                cause=edge.row.ends,
-                state=edge.source.state,
-                trigger=edge.trigger,
-                reason=self.refusal.reason if self.refusal is not None else None,
-                requests=self.requests,
-                bytes_in=self.bytes_in,
-                bytes_out=self.bytes_out,
-                **fields,
-            )
-        if self.exchange is not None:
-            self._finish(self._fault())
+        try:
+            if self.node.final:
+                tell_end(self, self.ending())
+                if self.exchange is not None:
+                    self._finish(self._fault())
+            elif self.exchange is not None:  # the loop itself is being closed
+                self.exchange.abandon()
+        finally:
+            if self.file is not None:
+                self.file.close()
+                self.file = None
+            self.input = self.output = self.tail = b""
 
     def close(self) -> None:
         """Give the descriptor back."""
