@@ -15,16 +15,14 @@ Content-Type says, so that `curl -d` works as it is.
 
 import functools
 import json
-import os
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import parse_qsl
 
-from handlers.backends.sqlite import Database
 from handlers.echo import echo
 from handlers.mail_page import page
-from handlers.mail_store import FieldError, add_email, deliver, find_email, list_emails, prepare, read_inbox
+from handlers.mail_store import FieldError, MailStore
 from handlers.messages import REASONS, Request, Response, html_response, json_response
 from handlers.router import Router
 
@@ -35,7 +33,7 @@ MAX_LIMIT = 100
 """Messages in one answer: 10 kB or so."""
 
 MAX_NUMBER = (1 << 63) - 1
-"""The largest integer that SQLite has."""
+"""The largest integer that SQLite and PostgreSQL have."""
 
 MAX_EMAIL_BODY = 128 * 1024
 """Bytes of a request with a message: the longest texts below fit, even with each character escaped in six bytes."""
@@ -54,52 +52,47 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 JSONHandler = Callable[Concatenate[Request, P], Coroutine[Any, Any, Response]]
 
 
-def mail_site(database: Database) -> Router:
-    """The application on `database`, whose tables are made where there are none; in memory, with samples.
-
-    Raises ValueError for a database that is something else's, sqlite3.Error for one that cannot be used.
-    """
-    database.prepare(prepare, with_samples=database.in_memory)
-    place = "" if database.in_memory else os.path.basename(database.path)
+def mail_site(store: MailStore) -> Router:
+    """The application on `store`."""
     router = Router()
 
     @router.get("/")
     def front(request: Request) -> Response:
-        return html_response(page(request.authority.decode("latin-1"), place), 200, _PAGE_FIELDS)
+        return html_response(page(request.authority.decode("latin-1"), store.place), 200, _PAGE_FIELDS)
 
     @router.get("/emails")
     @answers_json
     async def show_emails(request: Request) -> Response:
         limit, after = read_page(request.query)
-        emails, more = await database.read(list_emails, limit, after)
+        emails, more = await store.list_emails(limit, after)
         following = f"{request.base}/emails?limit={limit}&after={emails[-1]['id']}" if more else None
         return json_response({"emails": emails, "next": following})
 
     @router.get("/emails/{number:int}")
     @answers_json
     async def show_email(request: Request, number: int) -> Response:  # noqa: ARG001 - the path says it all
-        return json_response(await database.read(find_email, number))
+        return json_response(await store.find_email(number))
 
     @router.post("/emails", max_body=MAX_EMAIL_BODY)
     @answers_json
     async def post_email(request: Request) -> Response:
         members = await read_members(request, ("sender", "subject", "body"))
         texts = {name: take_text(members, name) for name in members}
-        email = await database.write(add_email, **texts)
+        email = await store.add_email(**texts)
         location = f"{request.base}/emails/{email['id']}".encode()
         return json_response(email, 201, ((b"location", location),))
 
     @router.get("/inboxes/{recipient}")
     @answers_json
     async def show_inbox(request: Request, recipient: str) -> Response:  # noqa: ARG001 - the path says it all
-        return json_response(await database.read(read_inbox, recipient))
+        return json_response(await store.read_inbox(recipient))
 
     @router.post("/inboxes/{recipient}", max_body=1024)
     @answers_json
     async def put_into_inbox(request: Request, recipient: str) -> Response:
         members = await read_members(request, ("email_id",))  # READING_BODY
         email_id = take_number(members, "email_id")
-        delivery = await database.write(deliver, recipient, email_id)  # QUERYING_BACKEND
+        delivery = await store.deliver(recipient, email_id)  # QUERYING_BACKEND
         return json_response(delivery, 201)  # SENDING_RESPONSE
 
     router.post("/echo", max_body=MAX_ECHO)(echo)

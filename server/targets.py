@@ -101,8 +101,11 @@ def _unknown(target: str) -> str:
 
 
 def _mail_site(url: str | None) -> Target:
+    if (url or "").partition("://")[0] in ("postgresql", "postgres"):
+        return _mail_in_postgres(url or "")
     from handlers.backends.sqlite import Database, parse_url
     from handlers.mail import mail_site
+    from handlers.mail_sqlite import SQLiteMail
 
     option = f"--database {url}"
     try:
@@ -111,12 +114,36 @@ def _mail_site(url: str | None) -> Target:
     except (ValueError, OSError, sqlite3.Error) as error:
         raise TargetError(f"{option}: {error}") from error
     try:
-        site = mail_site(database)
+        site = mail_site(SQLiteMail(database))
     except (ValueError, sqlite3.Error) as error:
         database.close()
         raise TargetError(f"{option}: {error}") from error
     kept = "in memory, with a thousand samples" if database.in_memory else f"kept in {database.path}"
     return Target(site, f"the built-in mail site, {kept}", lambda: database.close(PATIENCE))
+
+
+def _mail_in_postgres(url: str) -> Target:
+    """The same in PostgreSQL. The URL may hold a password, so it is not repeated."""
+    try:
+        import psycopg
+    except ImportError as error:
+        hint = "pip install 'clerestory[postgres]'"
+        raise TargetError(f"--database postgresql://...: psycopg is not installed: {hint}") from error
+    from handlers.backends.postgres import Database
+    from handlers.mail import mail_site
+    from handlers.mail_postgres import PostgresMail
+
+    try:
+        database = Database(url)
+    except ValueError as error:
+        raise TargetError(f"--database postgresql://...: {error}") from error
+    try:
+        site = mail_site(PostgresMail(database))
+    except (ValueError, psycopg.Error) as error:
+        database.close()
+        why = " ".join(str(error).split())  # libpq says a line for each address
+        raise TargetError(f"--database postgresql://{database.place}: {why}") from error
+    return Target(site, f"the built-in mail site, kept in PostgreSQL at {database.place}", database.close)
 
 
 def _check_place(path: str) -> None:

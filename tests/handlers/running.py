@@ -7,6 +7,8 @@ from typing import Any
 
 from handlers.messages import Answer, Application, File, Piece, Request, Response
 from handlers.operations import NEXT_PIECE, Operation
+from server.loop import Loop
+from server.poller import open_poller
 from statemachines.contract import Name
 from statemachines.engine import Dispatch, Machine
 
@@ -45,11 +47,25 @@ class FakeLoop:
         self.callbacks.get(timeout=PATIENCE)()
 
 
+class TurningLoop(Loop):
+    """A real loop, for operations that have descriptors, turned as the fake one is."""
+
+    def __init__(self) -> None:
+        super().__init__(open_poller(), self._crash)
+
+    def _crash(self, machine: Machine, error: BaseException) -> None:
+        raise AssertionError(f"{machine} has crashed") from error
+
+    def turn(self, timeout: float | None = PATIENCE) -> None:
+        """Wait for something and let it run."""
+        super().turn(timeout)
+
+
 class FakeExecutor:
     """Carries out one coroutine after the other, as a connection does."""
 
-    def __init__(self, loop: FakeLoop | None = None, pieces: Iterable[bytes] = ()) -> None:
-        self.loop = loop or FakeLoop()
+    def __init__(self, loop: FakeLoop | TurningLoop | None = None, pieces: Iterable[bytes] = ()) -> None:
+        self.loop: Any = loop or FakeLoop()
         self.pieces = iter(pieces)
         self.descriptions: list[str] = []
         self.ended: dict[Operation, tuple[object, BaseException | None]] = {}

@@ -16,6 +16,7 @@ from handlers.router import Router
 from handlers.static import StaticFiles
 from server.config import Limits
 from server.targets import Origins, TargetError, resolve
+from tests.support.postgres import Cluster
 
 NUMBERS = count()
 
@@ -248,7 +249,7 @@ def test_a_site_that_cannot_be_made_closes_its_database(monkeypatch: pytest.Monk
 # --- in PostgreSQL
 
 
-def test_the_mail_site_in_postgresql_says_where_and_repeats_no_password(postgres: "Cluster") -> None:
+def test_the_mail_site_in_postgresql_says_where_and_repeats_no_password(postgres: Cluster) -> None:
     url = postgres.url(postgres.new_database()).replace("postgres@", "postgres:secret@")
     found = resolve(None, database=url)
     assert found.description.startswith("the built-in mail site, kept in PostgreSQL at 127.0.0.1:")
@@ -269,7 +270,7 @@ def test_a_postgresql_url_that_is_none_says_so_and_repeats_no_password() -> None
     assert "secret" not in said
 
 
-def test_a_database_of_something_else_is_left_alone(postgres: "Cluster") -> None:
+def test_a_database_of_something_else_is_left_alone(postgres: Cluster) -> None:
     name = postgres.new_database()
     with postgres.connect(name) as connection:
         connection.execute("CREATE TABLE emails (theirs integer)")
