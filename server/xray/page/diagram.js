@@ -3,9 +3,11 @@
 import { mark, say, style, svg } from "./dom.js";
 import { age, count, limit, rate, span, tone } from "./format.js";
 import { CONNECTION, fits } from "./layout.js";
-import { layered } from "./layered.js";
+import { tracks } from "./tracks.js";
 
 const RADIUS = 12;
+/** A small machine is not blown up beyond this. */
+const LARGEST = 1.35;
 const RANK = ["HAPPY", "LAWFUL", "FAULT"];
 
 /** @typedef {{key: string, rows: number[], way: string, late: boolean, element: Element, parts: Record<string, any>}} Edge */
@@ -17,7 +19,7 @@ export class Diagram {
    */
   constructor(machine, onChoose) {
     this.machine = machine;
-    this.layout = machine.name === "connection" && fits(CONNECTION, machine) ? CONNECTION : layered(machine);
+    this.layout = machine.name === "connection" && fits(CONNECTION, machine) ? CONNECTION : tracks(machine);
     /** @type {Edge[]} */
     this.edges = edgesOf(machine, this.layout).map((edge) => ({ ...edge, ...drawEdge(edge, machine) }));
     this.states = new Map(
@@ -38,6 +40,7 @@ export class Diagram {
       ...[...this.states.values()].map((state) => state.element),
     );
     this.initial = usual?.name;
+    this.element.style.maxWidth = `${Math.round(width * LARGEST)}px`;
   }
 
   /** Show a beat. `dwell` is the machine's of the last whole snapshot, or undefined. */

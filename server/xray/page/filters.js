@@ -8,6 +8,9 @@ import { byId, el, mark } from "./dom.js";
  *            group: ""|"state"|"peer", sort: string, open: string}} View
  */
 
+/** The choice of every state but the one in which a connection waits for its client's next wish. */
+const BUSY = "busy";
+
 const TEXTS = ["path", "peer", "older", "group", "sort", "open"];
 
 /** @returns {View} what the address says */
@@ -57,6 +60,8 @@ export class Filters {
     this.view = view;
     this.onChange = onChange;
     this.form = byId("filters");
+    this.names = /** @type {string[]} */ ([]);
+    this.busy = /** @type {string[]} */ ([]);
     const input = (name, label, hint, size) =>
       el("label", {}, el("span", {}, label),
         el("input", { name, type: "text", size, placeholder: hint, spellcheck: "false", autocapitalize: "off", value: view[name] }));
@@ -79,16 +84,18 @@ export class Filters {
     this.group.value = view.group;
   }
 
-  /** The states of the machine that is looked at. */
-  offer(names) {
+  /** The states of the machine that is looked at, and in which of them it only waits to be wanted. */
+  offer(names, idle) {
     this.names = names;
+    this.busy = names.filter((name) => name !== idle);
     this.show();
   }
 
   /** What was typed or chosen. A moment is waited: a person types faster than rows need to change. */
   read() {
     const chosen = this.states.value;
-    if (chosen !== "*") this.view.states = new Set(chosen ? [chosen] : []);
+    if (chosen === BUSY) this.view.states = new Set(this.busy);
+    else if (chosen !== "*") this.view.states = new Set(chosen ? [chosen] : []);
     for (const name of ["path", "peer", "older"]) {
       this.view[name] = /** @type {HTMLInputElement} */ (this.form.elements.namedItem(name)).value.trim();
     }
@@ -116,9 +123,15 @@ export class Filters {
   /** Show the view in the form. */
   show() {
     const { states } = this.view;
-    const several = states.size > 1 ? [el("option", { value: "*" }, [...states].join(", "))] : [];
-    this.states.replaceChildren(el("option", { value: "" }, "any"), ...(this.names ?? []).map((name) => el("option", { value: name }, name)), ...several);
-    this.states.value = states.size > 1 ? "*" : ([...states][0] ?? "");
+    const busy = this.busy.length > 1 && this.busy.length === states.size && this.busy.every((name) => states.has(name));
+    const option = (value, text = value) => el("option", { value }, text);
+    this.states.replaceChildren(
+      option("", "any"),
+      ...(this.busy.length > 1 ? [option(BUSY, "any but idle")] : []),
+      ...this.names.map((name) => option(name)),
+      ...(states.size > 1 && !busy ? [option("*", [...states].join(", "))] : []),
+    );
+    this.states.value = busy ? BUSY : states.size > 1 ? "*" : ([...states][0] ?? "");
     for (const name of ["path", "peer", "older"]) {
       /** @type {HTMLInputElement} */ (this.form.elements.namedItem(name)).value = this.view[name];
     }

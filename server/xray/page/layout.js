@@ -2,7 +2,7 @@
 // Time runs downwards; the usual course is one column and one way back on its right. What goes wrong leaves to the
 // left, where two trunk lines run down: one to the answer that says so (SENDING_RESPONSE), one to the end (CLOSED).
 //
-// Another machine, or this one with states that are not placed here, is laid out by layered.js.
+// Another machine, or this one with states that are not placed here, is laid out by tracks.js.
 
 /**
  * @typedef {{x: number, y: number, w: number, h: number}} Box

@@ -94,7 +94,8 @@ function changed() {
 function chooseKind(kind) {
   view.kind = kind;
   view.states = new Set();
-  filters.offer(pictures.table(kind).states.filter((state) => !state.final).map((state) => state.name));
+  const { states, initial } = pictures.table(kind);
+  filters.offer(states.filter((state) => !state.final).map((state) => state.name), kind === "connection" ? initial : "");
   if (page.beat) pictures.update(page.beat, page.dwell);
   changed();
 }

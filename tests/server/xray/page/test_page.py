@@ -147,7 +147,7 @@ def test_a_stuck_connection_is_found_opened_and_closed(looked: Looked, server: S
     expect(detail).to_contain_text("Ended by the operator in QUERYING_BACKEND")
     page.keyboard.press("Escape")
     expect(detail).to_be_hidden()
-    page.get_by_role("tab", name="Recently ended").click()
+    page.get_by_role("tab", name="Ended").click()
     expect(page.locator(".ends tbody tr").first).to_contain_text("operator")
     assert server.wait_for("closed_by_operator")["closed"] == 1
 
@@ -206,6 +206,12 @@ def test_rows_are_grouped_by_peer_and_by_state(looked: Looked) -> None:
     expect(groups).to_have_count(4)
     groups.filter(has_text="READING_BODY").click()
     eventually(lambda: looked.column("state") == ["READING_BODY"] * 2)
+
+
+def test_the_idle_are_left_out_with_one_choice(looked: Looked) -> None:
+    looked.page.get_by_role("combobox", name="State").select_option("any but idle")
+    expect(looked.page.locator("#matched")).to_have_text("8 of 12 connections")
+    eventually(lambda: len(looked.column("state")) == 8 and "AWAITING_REQUEST" not in looked.column("state"))
 
 
 def test_rows_are_sorted_by_the_server(looked: Looked) -> None:

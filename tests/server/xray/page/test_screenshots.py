@@ -44,7 +44,6 @@ def server(choices: list[str]) -> Iterator[ServerProcess]:
         Crowd(url) as crowd,
         Asking(url, count=40, rate=600),
         Asking(url, "/sleep/120", count=16, rate=40),
-        Asking(url, "/stream/async/6/2000", count=4, rate=20),
     ):
         crowd.add(140)
         for data, status in ((b"BAD\r\n\r\n", 400), (request("/hello", "Connection: close"), 200)):
@@ -99,9 +98,9 @@ def test_screenshots_at_every_width(browser: Browser, server: ServerProcess, tmp
         good(looked)
         looked.page.screenshot(path=tmp_path / f"{size}.png", full_page=True)
         looked.page.get_by_role("combobox", name="Group by").select_option("state")
-        group = looked.page.locator(".line[data-kind=group]:not([hidden])").filter(has_text="READING_HEAD")
+        group = looked.page.locator(".line[data-kind=group]:not([hidden])").filter(has_text="QUERYING_BACKEND")
         group.click()
-        eventually(lambda: "READING_HEAD" in looked.column("state"))
+        eventually(lambda: "QUERYING_BACKEND" in looked.column("state"))
         looked.page.locator(".line[data-kind=row]:not([hidden])").first.click()
         expect(looked.page.locator(".passage")).not_to_have_count(0)
         good(looked)
