@@ -132,7 +132,8 @@ class View:
         if place is None:
             self.message = "choose a connection first, with the arrow keys"
         else:
-            self.ask(f"close {rows[place]['id']}: {rows[place]['why']}?", Order.CLOSE_ONE)
+            row = rows[place]
+            self.ask(f"close {row['id']}, {row['request'] or row['state']} of {row['peer']}?", Order.CLOSE_ONE)
         return None
 
     def _press_details(self, key: str) -> Order | None:

@@ -104,7 +104,7 @@ def test_closing_one_asks_and_only_y_does_it() -> None:
     press(view, "c")
     assert view.message == "choose a connection first, with the arrow keys"
     assert press(view, "down", "c") is None
-    assert (view.mode, view.question) == (Mode.ASKING, f"close 17: {ROWS[0]['why']}?")
+    assert (view.mode, view.question) == (Mode.ASKING, "close 17, GET /emails/7 of 127.0.0.1:5000?")
     assert press(view, "enter") is None
     assert (view.mode, view.message) == (Mode.TABLE, "nothing was closed")
     assert press(view, "c", "y") is Order.CLOSE_ONE
