@@ -35,7 +35,7 @@ class Proxy:
         self._forwarder = Forwarder(f"clerestory-{secrets.token_hex(4)}", trusted, keep_host=keep_host)
 
     async def __call__(self, request: Request) -> Response:
-        """Answer `request` with what the upstream answers. Raises HTTPError 502, 503, 504, 508."""
+        """Answer `request` with what the upstream answers. Raises HTTPError 413, 502, 503, 504, 508."""
         if self._forwarder.has_passed(request):
             raise HTTPError(508, "The request has come through here before.")
         fields = self._forwarder.request_fields(request)
@@ -45,6 +45,8 @@ class Proxy:
                 return _answer_here(request)
         target = _target(request)
         length = request.content_length
+        if length is not None and length > request.body_limit:
+            raise HTTPError(413, f"The body is longer than {request.body_limit} bytes.")
         if length == 0:
             explicit = request.method in _WITH_CONTENT or request.get(b"content-length") is not None
             answer = await self.upstream.request(request.method, target, tuple(fields), length=0 if explicit else None)

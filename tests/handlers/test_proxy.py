@@ -98,6 +98,13 @@ def test_the_length_of_no_body_is_told_where_it_matters(bench: Bench, method: st
     assert (b"content-length: 0" in far.received()) is told
 
 
+def test_a_body_that_is_too_long_for_us_is_not_begun_upstream(bench: Bench) -> None:
+    for length, status in ((BUFFERED + 1, 0), (BUFFERED + 2, 413)):
+        asker = bench.run(Proxy(bench.upstream)(request("POST", content_length=length, body_limit=BUFFERED + 1)))
+        assert (asker.error.status if isinstance(asker.error, HTTPError) else 0) == status
+        assert len(bench.connections()) == 1
+
+
 def test_an_expectation_goes_on_and_the_body_is_asked_for_when_the_upstream_wants_it(bench: Bench) -> None:
     asker, far = asked(bench, request("POST", content_length=5, expects_continue=True))
     assert b"expect: 100-continue\r\n" in far.received()
