@@ -29,8 +29,8 @@ h2 { margin: 0; font: 600 1rem/1.6 ui-monospace, monospace; overflow-wrap: anywh
 h2 b { display: inline-block; min-width: 3.2rem; color: var(--accent) }
 section p { margin: .2rem 0 .7rem; color: var(--quiet) }
 a { color: inherit; text-decoration-color: var(--accent); text-underline-offset: .2em }
-pre { margin: 0; padding: .6rem .8rem; overflow-x: auto; background: var(--code); border-radius: .4rem;
-  font: .875rem/1.5 ui-monospace, monospace }
+pre { margin: 0; padding: .6rem .8rem; white-space: pre-wrap; overflow-wrap: anywhere; background: var(--code);
+  border-radius: .4rem; font: .875rem/1.5 ui-monospace, monospace }
 code { font: .9em ui-monospace, monospace }
 footer { margin-top: 2.5rem; color: var(--quiet); font-size: .9375rem }
 </style>

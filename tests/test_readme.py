@@ -48,6 +48,18 @@ def test_the_example_application_serves(tmp_path: Path) -> None:
     assert answers.stdout.decode() == f'{{"n": 12, "square": 144}}{{"sha256": "{digest}"}}'
 
 
+def test_what_ps_prints_is_what_the_how_to_shows() -> None:
+    [shown] = re.findall(r"```console\n\$ python -m server ps.*?```", README, re.DOTALL)
+    assert shown.split() == _block_of(Path("docs/what-is-it-waiting-for.md").read_text()).split()
+
+
+def _block_of(page: str) -> str:
+    """The how-to's first block; a test of its own runs the scenario and holds the block against it."""
+    found = re.search(r"```console\n\$ python -m server ps.*?```", page, re.DOTALL)
+    assert found is not None
+    return found[0]
+
+
 def test_every_path_that_the_readme_names_is_there() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"^    (\w+/) ", README, re.MULTILINE)
     assert [link for link in links if not Path(link).exists()] == []
