@@ -94,6 +94,7 @@ class Stage:
             customer.close()
         if self.server.running:
             self.server.kill()
+        self.server.wait()
         assert self.server.noise == []
         assert [line for line in self.server.log if line["event"] in DISASTERS] == []
 

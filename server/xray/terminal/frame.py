@@ -68,8 +68,10 @@ def _last(view: View, style: Style, width: int) -> list[str]:
         return [style.paint(f"filter: {view.typed[-(width - 10) :]}_", "bold")]
     if view.message:
         return [style.paint(line, "warning") for line in fold(bare(view.message), width)[:3]]
-    keys = KEYS if view.mode is Mode.TABLE else "up and down scroll  c close  escape back  q quit"
-    return [style.paint(keys[:width] if len(keys) <= width else KEYS_SHORT[:width], "dim")]
+    others = {Mode.DETAILS: "up and down scroll  c close  escape back  q quit", Mode.HELP: "any key goes back  q quit"}
+    keys = others.get(view.mode, KEYS)
+    keys = KEYS_SHORT if keys == KEYS and len(KEYS) > width else keys
+    return [style.paint(keys[:width], "dim")]
 
 
 KEYS_SHORT = "enter shows  c/C close  s sort  r turn  / filter  f state  h help  q quit"

@@ -86,6 +86,7 @@ def test_the_modes_have_their_own_bottom_line() -> None:
     assert last(View(mode=Mode.TYPING, typed="peer=10.")) == "filter: peer=10._"
     assert last(View(message="1 connection closed")) == "1 connection closed"
     assert last(View(mode=Mode.DETAILS)) == "up and down scroll  c close  escape back  q quit"
+    assert frame(sight(), View(mode=Mode.HELP), Style(50), 24)[-1] == "any key goes back  q quit"
     assert "held still" in frame(sight(), View(paused=True), Style(100), 24)[0]
 
 

@@ -45,6 +45,7 @@ def cooked(descriptor: int) -> bool:
         (b"qs/", ["q", "s", "/"]),
         (b"\x1b[A\x1b[B\x1bOA", ["up", "down", "up"]),
         (b"\x1b[5~\x1b[6~\x1b[H\x1b[F", ["page up", "page down", "home", "end"]),
+        (b"\x1b[1~\x1b[4~\x1bOH\x1bOF", ["home", "end", "home", "end"]),
         (b"\r\x7f\x1b", ["enter", "backspace", "escape"]),
         (b"\x1b[1;5Cx\x1b[Zy", ["x", "y"]),
         (b"\x00\x01\xff", ["\N{REPLACEMENT CHARACTER}"]),
