@@ -73,7 +73,8 @@ class Filter:
 
 
 def _path_begins(request: Any, path: str) -> bool:
-    return request is not None and str(request.target).startswith(path)
+    """Queries are not looked at: who may not see one could guess it, a character at a time."""
+    return request is not None and str(request.target).partition("?")[0].startswith(path)
 
 
 def _number(seen: Seen, _: float) -> int:
@@ -121,7 +122,7 @@ def parse(query: str, others: Iterable[str] = ()) -> tuple[Filter, dict[str, str
         _states(given.get("state", ""), kind),
         _seconds(given.get("older", "0")),
         given.get("peer", ""),
-        given.get("path", ""),
+        _path(given.get("path", "")),
         sort,
         _count("limit", given.get("limit", str(USUAL))),
         _count("offset", given.get("offset", "0")),
@@ -153,6 +154,12 @@ def _states(text: str, kind: str) -> frozenset[str]:
     return states
 
 
+def _path(text: str) -> str:
+    if "?" in text:
+        raise HTTPError(400, "path= is compared with the path alone: what follows its ? is nobody's to search.")
+    return text
+
+
 def _seconds(text: str) -> float:
     match = _SECONDS.fullmatch(text)
     if match is None:
@@ -161,7 +168,7 @@ def _seconds(text: str) -> float:
 
 
 def _count(name: str, text: str) -> int:
-    if not text.isdecimal() or len(text) > 6 or int(text) > MOST:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 6 or int(text) > MOST:
         raise HTTPError(400, f"{name}={text}: write a whole number up to {MOST}.")
     return int(text)
 

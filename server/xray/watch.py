@@ -12,6 +12,7 @@ from server.loop import Loop
 from server.service import Service
 from server.xray.banners import Bounds, banners
 from server.xray.cut import Cut, Look
+from server.xray.exports import hidden
 from server.xray.figures import Figures, quantile
 from server.xray.filters import USUAL, Filter, named
 from server.xray.recorder import Recording, passages, recording_of
@@ -21,7 +22,22 @@ from statemachines.contract import Facts
 from statemachines.engine import HISTORY
 from statemachines.tables import TABLES
 
-SECRET = ("auth", "cookie", "key", "password", "secret", "session", "token")
+SECRET = (
+    "assertion",
+    "auth",
+    "bearer",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "otp",
+    "pass",
+    "secret",
+    "session",
+    "sid",
+    "signature",
+    "token",
+)
 """A field whose name has one of these in it may carry credentials: Authorization, X-Api-Key, Set-Cookie."""
 
 
@@ -218,15 +234,16 @@ def groups(cut: Cut, found: list[int], by: str) -> list[JSON]:
 
 
 def fields_of(request: Any, *, secrets: bool) -> list[tuple[str, str]]:
-    """A request's fields; those that carry credentials are redacted unless `secrets` are asked for."""
+    """A request's fields. Unless `secrets` are asked for, credentials are redacted, and queries hidden: a Referer has
+    one, and so have the original URLs that proxies hand on."""
     if request is None:
         return []
     found = []
     for name, value in request.fields:
-        text = "(redacted)"
-        if secrets or not is_secret(name.decode("ascii", "replace")):
-            text = value.decode("utf-8", "replace")
-        found.append((name.decode("ascii", "replace"), text))
+        text, shown = value.decode("utf-8", "replace"), name.decode("ascii", "replace")
+        if not secrets:
+            text = "(redacted)" if is_secret(shown) else hidden(text)
+        found.append((shown, text))
     return found
 
 

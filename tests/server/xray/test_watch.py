@@ -138,6 +138,11 @@ def test_a_recording_is_found_whether_its_machine_is_open_or_has_ended() -> None
         ("host", False),
         ("user-agent", False),
         ("accept", False),
+        ("x-goog-iap-jwt-assertion", True),
+        ("x-hub-signature-256", True),
+        ("x-db-passwd", True),
+        ("x-otp", True),
+        ("referer", False),
     ],
 )
 def test_a_field_that_may_carry_credentials_is_known(name: str, secret: bool) -> None:
@@ -145,6 +150,12 @@ def test_a_field_that_may_carry_credentials_is_known(name: str, secret: bool) ->
     assert fields_of(Request("GET", "/", ((name.encode(), b"value"),)), secrets=False) == [
         (name, "(redacted)" if secret else "value")
     ]
+
+
+def test_the_query_in_a_field_is_hidden_as_that_of_the_request_is() -> None:
+    asked = Request("GET", "/", ((b"referer", b"https://shop.example/reset?code=abc"),))
+    assert fields_of(asked, secrets=False) == [("referer", "https://shop.example/reset?...")]
+    assert fields_of(asked, secrets=True) == [("referer", "https://shop.example/reset?code=abc")]
 
 
 def test_without_a_descriptor_to_list_them_by_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
