@@ -6,7 +6,13 @@ A browser on the same machine reaches a loopback address from any page it shows.
   else 421, RFC 9110 section 15.5.20.
 - *Forged changes*: a change is a POST from our own origin (or from no page at all) that carries the token; the page is
   given the token, and no other origin can read the page.
+- *Being worn out*: a page can not read what it may not, but it can ask for it, over and over, and hold the connections.
+  Browsers say what asks (Sec-Fetch-Site): of other origins' pages only a link to our page is followed. Who is refused
+  is closed.
 - *Being framed, sniffed or kept*: the answer's fields forbid it.
+
+An application that can be made to fetch any URL can be made to fetch ours: so the page holds the token only for a
+browser that shows it.
 
 Beyond loopback nothing is answered without the token: as `Authorization: Bearer TOKEN`, or as the password of Basic,
 which is what a browser asks its user for. A Unix socket is guarded by its mode; there is no name to be rebound.
@@ -38,6 +44,8 @@ SECURE: Fields = (
 
 CHALLENGE = (b"www-authenticate", b'Basic realm="clerestory x-ray: the token is the password", charset="UTF-8"')
 
+CLOSE = (b"connection", b"close")
+
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -67,11 +75,13 @@ class Guard:
 
     def _admit(self, request: Request) -> None:
         if self.local and not self.unix and not is_loopback(request.authority):
-            raise HTTPError(421, "The x-ray answers to this machine's own names: localhost, 127.0.0.1 or [::1].")
+            reason = "The x-ray answers to this machine's own names: localhost, 127.0.0.1 or [::1]."
+            raise HTTPError(421, reason, (CLOSE,))
         if not self.local and not self.has_token(request):
             raise HTTPError(401, "Send the token: Authorization: Bearer TOKEN.", (CHALLENGE,))
-        if request.method not in READING and not _same_origin(request):
-            raise HTTPError(403, "A change can not be asked for by a page of another origin.")
+        if not _same_origin(request) and not is_followed(request):
+            what = "This" if request.method in READING else "A change"
+            raise HTTPError(403, f"{what} can not be asked for by a page of another origin.", (CLOSE,))
 
     def has_token(self, request: Request) -> bool:
         """Whether the request carries the token, in one of its fields."""
@@ -110,11 +120,17 @@ def is_loopback(authority: bytes) -> bool:
 
 
 def _same_origin(request: Request) -> bool:
-    """Whether a change is asked for by our own page, or by no page at all (then there is no Origin)."""
+    """Whether a request is made by our own page, or by no page at all (then there is no Origin)."""
     origin = request.get(b"origin")
     if (request.get(b"sec-fetch-site") or b"none") not in (b"none", b"same-origin"):
         return False
     return origin is None or origin.lower() == b"http://" + request.authority.lower()
+
+
+def is_followed(request: Request) -> bool:
+    """Whether a browser follows a link or an address that was typed, to show what it gets in a window of its own."""
+    said = request.get(b"sec-fetch-mode"), request.get(b"sec-fetch-dest"), request.get(b"origin")
+    return request.method == "GET" and said == (b"navigate", b"document", None)
 
 
 def _token_of(form: bytes) -> bytes:

@@ -1,9 +1,10 @@
 """The page's files, read once at the start: serving them needs no descriptor. Beside it the plain list of endpoints."""
 
+import html
 from importlib import resources
 
-from handlers.messages import Response
-from server.xray.guard import Guard
+from handlers.messages import Request, Response
+from server.xray.guard import Guard, is_followed
 
 TYPES = {
     "css": b"text/css; charset=utf-8",
@@ -40,11 +41,13 @@ def load() -> dict[str, bytes]:
     return files
 
 
-def answer(files: dict[str, bytes], name: str, guard: Guard) -> Response | None:
-    """The file of that name; None where there is none."""
+def answer(files: dict[str, bytes], name: str, guard: Guard, request: Request) -> Response | None:
+    """The file of that name; None where there is none. The token is given to a browser that shows the page, or to
+    who has it anyway."""
     data = files.get(name)
     if data is None:
         return None
     if name == "index.html":
-        data = data.replace(TOKEN, guard.token.encode())
+        knows = is_followed(request) or guard.has_token(request)
+        data = data.replace(TOKEN, html.escape(guard.token).encode() if knows else b"")
     return Response(data, 200, ((b"content-type", TYPES[name.rpartition(".")[2]]),))

@@ -63,9 +63,9 @@ class Site:
 
     # --- looking
 
-    def page(self, _: Request, name: str) -> Response:
+    def page(self, request: Request, name: str) -> Response:
         """The page and its files."""
-        found = pages.answer(self.files, name, self.guard)
+        found = pages.answer(self.files, name, self.guard, request)
         if found is None:
             raise HTTPError(404, f"The page has no file {name}.")
         return found

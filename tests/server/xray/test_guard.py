@@ -116,7 +116,24 @@ def test_beyond_loopback_nothing_is_answered_without_the_token(fields: dict[str,
 def test_a_change_comes_from_our_own_origin_or_from_no_page(fields: dict[str, str], status: int) -> None:
     assert answer(LOCAL, request("POST", **fields)).status == status
     assert answer(LOCAL, request("DELETE", **fields)).status == status
-    assert answer(LOCAL, request("GET", **fields)).status == 200
+    assert answer(LOCAL, request("GET", **fields)).status == status
+
+
+def test_a_page_of_another_origin_may_link_to_us_and_nothing_else() -> None:
+    """It can not read our answers, but it could have us make them, and hold all our connections."""
+    foreign = {"sec_fetch_site": "cross-site"}
+    shown = {"sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    assert answer(LOCAL, request("GET", **foreign, **shown)).status == 200
+    assert answer(LOCAL, request("POST", **foreign, **shown)).status == 403
+    assert answer(LOCAL, request("GET", **foreign, **shown, origin="http://evil.example")).status == 403
+    for mode, dest in (("navigate", "iframe"), ("no-cors", "image"), ("cors", "empty"), ("no-cors", "document")):
+        found = answer(LOCAL, request("GET", **foreign, sec_fetch_mode=mode, sec_fetch_dest=dest))
+        assert found.status == 403
+        assert (b"connection", b"close") in found.fields
+
+
+def test_who_comes_by_another_name_is_closed() -> None:
+    assert (b"connection", b"close") in answer(LOCAL, request(host="evil.example")).fields
 
 
 def test_every_answer_tells_the_browser_what_it_must_not_do() -> None:
