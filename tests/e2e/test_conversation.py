@@ -388,3 +388,19 @@ def test_without_access_log_an_exchange_is_not_told(start: Start) -> None:
         assert client.get("/raise/value").status == 500
     server.wait_for("handler_failed")
     assert server.events("request") == []
+
+
+def test_every_passage_is_told_at_debug(start: Start) -> None:
+    server = start("--log-level", "debug")
+    with Client(server.address) as client:
+        client.get("/hello")
+    server.wait_for("passage", dest="CLOSED")
+    steps = [
+        (event["source"], event["trigger"], event["dest"]) for event in server.events("passage", machine="connection")
+    ]
+    assert steps == [
+        ("AWAITING_REQUEST", "HEAD_RECEIVED", "QUERYING_BACKEND"),
+        ("QUERYING_BACKEND", "OUTPUT_READY", "SENDING_RESPONSE"),
+        ("SENDING_RESPONSE", "OUTPUT_FLUSHED", "AWAITING_REQUEST"),
+        ("AWAITING_REQUEST", "PEER_CLOSED", "CLOSED"),
+    ]

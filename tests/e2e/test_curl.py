@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -138,6 +139,19 @@ def test_what_is_not_there_is_said(server: ServerProcess, path: str, method: str
     assert got(said)[0] == f"HTTP/1.1 {status}"
     assert body.startswith(status)
     assert body.count("\n") == 1
+
+
+def test_ipv6_is_spoken(start: Start) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    server = start("--host", "::1")
+    assert server.url.startswith("http://[::1]:")
+    body, _ = curl("-g", server.url + "hello")
+    assert body == "hello\n"
+    assert server.request_event("/hello")["peer"].startswith("[::1]:")
 
 
 def test_a_range_of_a_file_is_served(start: Start, tmp_path: Path) -> None:

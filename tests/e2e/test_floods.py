@@ -1,6 +1,7 @@
 """Many at once, and more than is asked for: the server returns to what it was, and says what it has to say."""
 
 import socket
+import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 
 from tests.conftest import Start
 from tests.support.client import RESET_ON_CLOSE, Client, CutShort, request
+from tests.support.figures import figure
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
 
@@ -126,11 +128,14 @@ def test_a_thousand_attackers_of_each_kind_leave_the_server_to_others(start: Sta
     try:
         waits = []
         with Client(server.address) as probe:
-            for _ in range(200):
+            while not server.events("connection_ended", state="SENDING_RESPONSE"):
                 begun = time.monotonic()
                 assert probe.get("/hello").status == 200
                 waits.append(time.monotonic() - begun)
-        assert sorted(waits)[-2] < 0.5
+                time.sleep(0.01)
+        median, p99 = statistics.median(waits), statistics.quantiles(waits, n=100)[98]
+        figure(f"a probe beside a thousand attackers: median {median * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
+        assert p99 < 1
         for client in attackers["silence"]:
             assert client.end() == "closed"
         for client in attackers["head"]:

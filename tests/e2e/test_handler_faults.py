@@ -195,6 +195,17 @@ def test_a_file_that_grows_while_it_is_sent_has_the_length_that_was_promised(sta
         assert client.answer().body == b"hello\n"
 
 
+def test_a_file_that_is_not_sent_is_closed(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+    server = start(environment={"E2E_FILES": str(tmp_path)})
+    with Client(server.address) as client:
+        for _ in range(30):
+            assert client.get("/file/file", method="HEAD")["content-length"] == "1000"
+    for _ in range(30):
+        Client(server.address, data=request("/file/file")).reset()
+    server.settle()
+
+
 # --- waiting for what does not come
 
 

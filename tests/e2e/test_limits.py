@@ -208,6 +208,19 @@ def test_a_few_may_be_accepted_in_one_go_and_all_are_served(start: Start) -> Non
         assert [client.answer().status for client in opened] == [200] * 100
 
 
+def test_so_many_calls_wait_for_a_thread_and_no_more(start: Start) -> None:
+    """Eight run, 64 wait; whoever comes then is told so at once, and when to come again."""
+    server = start()
+    with clients(server.address, 72 + 10, request("/sleep/4000")) as opened:
+        refused = [client.answer() for client in opened[72:]]
+        assert [answer.status for answer in refused] == [503] * 10
+        assert {answer["retry-after"] for answer in refused} == {"1"}
+        assert [client.get("/hello").status for client in opened[72:]] == [200] * 10
+        for client in opened[:72]:
+            client.reset()
+    server.settle()
+
+
 def test_so_many_ranges_are_sent_and_no_more(start: Start, tmp_path: Path) -> None:
     data = pattern(LARGE)
     (tmp_path / "file").write_bytes(data)

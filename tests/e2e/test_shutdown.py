@@ -295,3 +295,15 @@ def test_a_log_whose_reader_has_gone_stops_nobody(choices: list[str]) -> None:
             assert client.get("/hello").status == 200
     server.signal()
     assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_that_do_not_stop_coming_do_not_change_the_status(start: Start, number: int) -> None:
+    """To the interpreter's last breath, which takes a while, too."""
+    server = start()
+    with Client(server.address) as client:
+        assert client.get("/hello").status == 200
+        while server.running:
+            server.signal(number)
+            time.sleep(0.001)
+    assert server.wait() == 0
