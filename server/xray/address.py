@@ -71,7 +71,8 @@ def bind_usual() -> tuple[socket.socket, bool]:
 def url_of(listening: socket.socket) -> str:
     """What to tell people: `http://127.0.0.1:8001/` or `unix:/run/clerestory.sock`."""
     name = address_of(listening)
-    return f"unix:{name}" if listening.family == socket.AF_UNIX else f"http://{name}/"
+    # Absolute: who reads it in the runtime file stands somewhere else.
+    return f"unix:{os.path.abspath(name)}" if listening.family == socket.AF_UNIX else f"http://{name}/"
 
 
 def is_local(listening: socket.socket) -> bool:
@@ -79,6 +80,29 @@ def is_local(listening: socket.socket) -> bool:
     if listening.family == socket.AF_UNIX:
         return True
     return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """The file that a Unix socket was bound to: by its number too, for its name may be another's by the end."""
+
+    path: str
+    device: int
+    number: int
+
+    @classmethod
+    def of(cls, listening: socket.socket) -> "SocketFile":
+        """The file of a socket that has just been bound. Raises OSError."""
+        path = os.path.abspath(listening.getsockname())
+        status = os.lstat(path)
+        return cls(path, status.st_dev, status.st_ino)
+
+    def remove(self) -> None:
+        """Remove it, if it is still there."""
+        with suppress(OSError):
+            status = os.lstat(self.path)
+            if (status.st_dev, status.st_ino) == (self.device, self.number):
+                os.unlink(self.path)
 
 
 def _bind_file(path: str) -> socket.socket:

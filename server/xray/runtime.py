@@ -1,7 +1,8 @@
 """The runtime file: by which `ps` and `top` find the servers of this user on this machine, and their token.
 
 One file for each process, named by its number, in a folder that only this user can enter: below $XDG_RUNTIME_DIR, or
-below the folder for temporary files. A file whose process has gone is ignored, and removed when one of ours is written.
+below the folder for temporary files. A file whose process has gone is ignored, and removed when one of ours is written;
+so is one whose number another process has now.
 """
 
 import json
@@ -21,6 +22,8 @@ class Running:
     url: str
     token: str
     serving: str = ""
+    born: str = ""
+    """When the process began, as the kernel counts it; empty where it does not say."""
 
 
 class RuntimeFileError(Exception):
@@ -28,11 +31,14 @@ class RuntimeFileError(Exception):
 
 
 def folder() -> Path:
-    """Where the files are, whether or not there is any."""
+    """Where the files are, whether or not there is any. Raises RuntimeFileError where there is no place for them."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     if base and os.path.isabs(base):
         return Path(base, "clerestory")
-    return Path(tempfile.gettempdir(), f"clerestory-{os.getuid()}")
+    try:
+        return Path(tempfile.gettempdir(), f"clerestory-{os.getuid()}")
+    except OSError as error:  # everything is read-only, as in a container
+        raise RuntimeFileError("there is no folder for temporary files that can be written to") from error
 
 
 def write(running: Running) -> Path:
@@ -42,12 +48,13 @@ def write(running: Running) -> Path:
         place.mkdir(mode=0o700, exist_ok=True)
         _distrust(place)
         find()
-        path = place / f"{running.pid}.json"
+        path, new = place / f"{running.pid}.json", place / f"{running.pid}.new"
         with suppress(FileNotFoundError):
-            path.unlink()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            new.unlink()
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(asdict(running), file)
+        os.replace(new, path)  # nobody reads half of it
     except OSError as error:
         raise RuntimeFileError(f"{place}: {error.strerror}") from error
     return path
@@ -55,19 +62,20 @@ def write(running: Running) -> Path:
 
 def find() -> list[Running]:
     """The servers of this user that run, the latest first. Files of processes that have gone are removed."""
-    place = folder()
-    found = []
+    found: list[tuple[float, Running]] = []
     with suppress(OSError, RuntimeFileError):
+        place = folder()
         _distrust(place)
-        paths = sorted(place.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in paths:
-            running = _read(path)
-            if running is not None and _alive(running.pid):
-                found.append(running)
-            else:
-                with suppress(OSError):
+        for path in place.glob("*.json"):
+            with suppress(OSError):  # its server may end meanwhile
+                running = _read(path)
+                if running is None:
+                    continue
+                if _alive(running):
+                    found.append((path.stat().st_mtime, running))
+                else:
                     path.unlink()
-    return found
+    return [running for _, running in sorted(found, key=lambda one: one[0], reverse=True)]
 
 
 def remove(path: Path) -> None:
@@ -86,16 +94,25 @@ def _distrust(place: Path) -> None:
 def _read(path: Path) -> Running | None:
     try:
         members = json.loads(path.read_text(encoding="utf-8"))
-        return Running(int(members["pid"]), str(members["url"]), str(members["token"]), str(members["serving"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        texts = [str(members[name]) for name in ("url", "token", "serving")]
+        return Running(int(members["pid"]), *texts, born=str(members.get("born", "")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _alive(pid: int) -> bool:
+def _alive(running: Running) -> bool:
+    """Whether that very process runs. One that we may not signal is another user's, who has its number now."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        os.kill(running.pid, 0)
+    except (OSError, OverflowError):
         return False
-    except PermissionError:
-        return True
-    return True
+    return not running.born or born(running.pid) in ("", running.born)
+
+
+def born(pid: int) -> str:
+    """When a process began, as the kernel counts it: proc_pid_stat(5), field 22. Empty where that is not known."""
+    try:
+        stat_line = Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat_line.rpartition(")")[2].split()[19]  # its name, in parentheses, may hold anything

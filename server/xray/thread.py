@@ -24,7 +24,7 @@ from server.options import Options
 from server.poller import open_poller
 from server.service import Service
 from server.xray import runtime
-from server.xray.address import USUAL, bind, bind_usual, is_local, parse, url_of
+from server.xray.address import USUAL, SocketFile, bind, bind_usual, is_local, parse, url_of
 from server.xray.beats import Beats
 from server.xray.events import Events
 from server.xray.site import Site
@@ -85,8 +85,9 @@ class XRay:
         self._listener = ReservingListener(service, listening)
         service.on_connection_closed = self._listener.connection_ended
         loop.add(self._listener)
-        self._path = listening.getsockname() if unix else ""
+        self._socket_file = SocketFile.of(listening) if unix else None
         self._file: Path | None = None
+        self._given_back = False
         self.notes: dict[str, str] = {}
         """What the start-up line says besides the address."""
         self._remote = not local
@@ -94,35 +95,51 @@ class XRay:
 
     def start(self) -> None:
         """Write the runtime file, and answer from now on."""
-        running = runtime.Running(os.getpid(), self.url, self.token, self.watch.description)
+        pid = os.getpid()
+        running = runtime.Running(pid, self.url, self.token, self.watch.description, runtime.born(pid))
         try:
             self._file = runtime.write(running)
         except runtime.RuntimeFileError as error:
             self.logs.warning("xray_not_found_by_itself", reason=str(error), hint="give ps and top --xray ADDRESS")
         if self._remote:
             self.notes["token"] = f"required; it is in {self._file}" if self._file is not None else "required"
-        self.logs.info("xray", url=self.url, **self.notes)
         self.beats.begin()
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no further thread can be had
+            self._failed(error)
+        else:
+            self.logs.info("xray", url=self.url, **self.notes)
 
     def close(self) -> None:
         """End the thread and give everything back. A thread that does not end is left behind: it is a daemon."""
         if self._thread.is_alive():
             self.loop.call_from_thread(self.loop.stop)
             self._thread.join(PATIENCE)
-        if not self._thread.is_alive():
-            self.loop.close()
+        self._give_back(self._thread.is_alive())
+
+    def _give_back(self, stuck: bool) -> None:
+        """Take our names away, and close everything unless the thread is still in it."""
+        if self._given_back:
+            return
+        self._given_back = True
         if self._file is not None:
             runtime.remove(self._file)
-        if self._path:
-            with suppress(OSError):
-                os.unlink(self._path)
+        if self._socket_file is not None:
+            self._socket_file.remove()
+        if not stuck:
+            self.loop.close()
 
     def _run(self) -> None:
         try:
             self.loop.run()
-        except Exception as error:  # the server goes on without its x-ray
-            self.logs.error("xray_failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - the server goes on without its x-ray
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """The server goes on without its x-ray; whoever asks for it is refused at once, and does not wait for ever."""
+        self.logs.error("xray_failed", exc_info=error)
+        self._give_back(stuck=False)
 
     def _crashed(self, machine: Machine, error: BaseException) -> None:
         self.logs.error("xray_crashed", exc_info=error, machine=repr(machine))

@@ -9,7 +9,7 @@ import pytest
 
 from server.listener import listen
 from server.xray import address
-from server.xray.address import Address, AddressError, bind, bind_usual, is_local, parse, url_of
+from server.xray.address import Address, AddressError, SocketFile, bind, bind_usual, is_local, parse, url_of
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,32 @@ def test_a_unix_socket_is_for_its_user_alone(tmp_path: Path) -> None:
         assert os.umask(0) == 0
     finally:
         os.umask(mask)
+
+
+def test_a_relative_path_is_told_as_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with bind(Address(path="x.sock")) as listening:
+        assert url_of(listening) == f"unix:{tmp_path}/x.sock"
+        file = SocketFile.of(listening)
+        monkeypatch.chdir("/")
+        file.remove()
+        assert not (tmp_path / "x.sock").exists()
+        file.remove()
+
+
+def test_a_name_that_is_anothers_by_the_end_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.sock"
+    with bind(Address(path=str(path))) as listening:
+        file = SocketFile.of(listening)
+        path.rename(tmp_path / "aside")
+        with bind(Address(path=str(path))):
+            file.remove()
+            assert path.exists()
+        path.unlink()
+        path.symlink_to(tmp_path / "aside")
+        file.remove()
+        assert path.is_symlink()
+        assert (tmp_path / "aside").exists()
 
 
 def test_a_socket_that_nobody_answers_is_replaced(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -47,6 +48,67 @@ def test_a_file_that_makes_no_sense_is_ignored(own_runtime_folder: Path, text: s
     write(running())
     (own_runtime_folder / "1.json").write_text(text)
     assert find() == [running()]
+
+
+def test_a_number_that_another_process_has_now_is_not_ours() -> None:
+    write(Running(os.getpid(), "unix:/x", "the-token", "", runtime.born(os.getpid())))
+    assert len(find()) == 1
+    write(Running(os.getpid(), "unix:/x", "the-token", "", "1"))
+    assert find() == []
+
+
+def test_a_process_of_another_user_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(pid: int, number: int) -> None:
+        raise PermissionError
+
+    write(running())
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert find() == []
+
+
+def test_a_file_is_there_as_a_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ps` looks while a server starts: what is half written is neither read nor removed."""
+    dump, seen = json.dump, []
+
+    def slowly(value: object, file: TextIO) -> None:
+        seen.append(find())
+        dump(value, file)
+        seen.append(find())
+
+    monkeypatch.setattr(json, "dump", slowly)
+    write(running())
+    assert seen == [[], []]
+    assert find() == [running()]
+
+
+def test_a_server_that_ends_while_we_look_hides_no_other(
+    own_runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(running())
+    write(running(os.getppid()))
+    read = runtime._read
+
+    def ends(path: Path) -> Running | None:
+        found = read(path)
+        if path.name == f"{os.getppid()}.json":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(runtime, "_read", ends)
+    assert find() == [running()]
+
+
+def test_where_there_is_no_place_at_all_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container whose every file system is read-only."""
+
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    with pytest.raises(RuntimeFileError, match="no folder for temporary files"):
+        write(running())
+    assert find() == []
 
 
 def test_several_are_found_the_latest_first(own_runtime_folder: Path) -> None:

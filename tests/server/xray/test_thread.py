@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,48 @@ def test_a_loop_that_fails_leaves_the_server_without_its_xray_and_nothing_worse(
         eventually(lambda: server.log("xray_failed"))
         with Client(server.address) as client:
             assert client.get("/").text == "hello"
+        eventually(lambda: runtime.find() == [])
+        with pytest.raises(ConnectionRefusedError):
+            eventually(lambda: socket.create_connection(server.xray_address).close())
         server.logs.events.clear()
+
+
+def test_where_no_thread_can_be_had_there_is_no_xray_and_nothing_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with bench_of(hello) as bench:
+        logs: Any = RecordingLogs()
+        xray = open_xray(Options(xray="127.0.0.1:0"), bench.service, logs)
+        assert xray is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none)
+            xray.start()
+        assert logs.take() == ["xray_failed"]
+        assert runtime.find() == []
+        xray.close()
+
+
+def test_an_xray_that_is_stuck_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thread, "PATIENCE", 0.01)
+    stuck, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        stuck.set()
+        go_on.wait(20)
+
+    with bench_of(hello) as bench:
+        logs: Any = RecordingLogs()
+        xray = open_xray(Options(xray="127.0.0.1:0"), bench.service, logs)
+        assert xray is not None
+        xray.start()
+        xray.loop.call_from_thread(hang)
+        assert stuck.wait(20)
+        xray.close()
+        assert runtime.find() == []
+        go_on.set()
+        xray._thread.join(20)
+        xray.loop.close()
 
 
 # --- the process
