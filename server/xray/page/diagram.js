@@ -67,7 +67,9 @@ export class Diagram {
       const lines = [oldest === undefined ? "" : `oldest ${age(oldest)}`, p99 ? `99 % below ${span(p99)}` : ""].filter(Boolean);
       say(drawn.dwell, lines.pop() ?? "");
       say(drawn.age, lines.pop() ?? "");
-      style(drawn.heat, "opacity", heat(oldest, spec, state === this.initial).toFixed(2));
+      const warmth = heat(oldest, spec, state === this.initial);
+      style(drawn.heat, "opacity", warmth.toFixed(2));
+      mark(drawn.element, "data-hot", warmth > 0.4 ? "" : null);
       mark(drawn.element, "data-held", number > 0 ? "" : null);
       mark(drawn.element, "aria-label", `${state}: ${number}${oldest === undefined ? "" : `, oldest ${age(oldest)}`}. ${spec.true_while}.`);
     }

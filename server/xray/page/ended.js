@@ -1,7 +1,7 @@
 // Connections that have ended: how many by cause and state, and the latest, the abnormal ones first.
 
 import { ask } from "./api.js";
-import { byId, el, mark } from "./dom.js";
+import { byId, el, mark, say } from "./dom.js";
 import { bytes, count, span, tone } from "./format.js";
 
 /** Rows of each kind that are shown at most. */
@@ -14,14 +14,18 @@ export class Ended {
     this.onOpen = onOpen;
     this.shown = "";
     this.ends = [];
+    this.asked = 0;
+    this.ages = /** @type {{cell: Element, age: number}[]} */ ([]);
   }
 
   async refresh(ends) {
     this.ends = ends ?? [];
     const key = JSON.stringify(this.ends);
-    if (key === this.shown) return; // nobody has ended since
+    if (key === this.shown) return this.tick(); // nobody has ended since
     const answer = await ask("ended.json");
     this.shown = key;
+    this.asked = performance.now();
+    this.ages = [];
     const kept = document.activeElement?.getAttribute("data-ended");
     const scrolled = this.element.scrollTop;
     this.element.replaceChildren(
@@ -31,6 +35,12 @@ export class Ended {
     );
     this.element.scrollTop = scrolled;
     if (kept) /** @type {HTMLElement|null} */ (this.element.querySelector(`[data-ended="${CSS.escape(kept)}"]`))?.focus();
+  }
+
+  /** They only grow older. */
+  tick() {
+    const elapsed = (performance.now() - this.asked) / 1000;
+    for (const { cell, age } of this.ages) say(cell, `${span(age + elapsed)} ago`);
   }
 
   /** Who ended them (rows), and in which state (columns). */
@@ -68,6 +78,7 @@ export class Ended {
     const line = el("tr", { "data-way": one.way, onclick: open },
       el("td", { class: "end-0" }, el("button", { type: "button", class: "plain", "data-ended": one.id, onclick: (event) => { event.stopPropagation(); open(); } }, one.id)),
       ...cells.map((text, at) => el("td", { class: `end-${at + 1}`, title: at === 5 ? text : null }, text)));
+    this.ages.push({ cell: line.children[1], age: one.age });
     mark(line, "data-tone", tone(one.state));
     return line;
   }

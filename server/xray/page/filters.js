@@ -5,7 +5,7 @@ import { byId, el, mark } from "./dom.js";
 
 /**
  * @typedef {{kind: string, view: "open"|"ended", states: Set<string>, path: string, peer: string, older: string,
- *            group: ""|"state"|"peer", sort: string, open: string}} View
+ *            group: ""|"state"|"peer", sort: string, open: string, names: string[]}} View
  */
 
 /** The choice of every state but the one in which a connection waits for its client's next wish. */
@@ -27,6 +27,7 @@ export function readAddress() {
     group: ["state", "peer"].includes(text("group")) ? /** @type {"state"|"peer"} */ (text("group")) : "",
     sort: text("sort", "seconds"),
     open: text("open"),
+    names: [],
   };
 }
 
@@ -86,7 +87,7 @@ export class Filters {
 
   /** The states of the machine that is looked at, and in which of them it only waits to be wanted. */
   offer(names, idle) {
-    this.names = names;
+    this.names = this.view.names = names;
     this.busy = names.filter((name) => name !== idle);
     this.show();
   }

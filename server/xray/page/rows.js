@@ -91,6 +91,9 @@ export class Rows {
     const answer = await ask(`connections.json${query({ ...parametersOf(this.view), group })}&limit=0`, { signal });
     this.take(answer);
     const before = new Map(segments.map((one) => [one.key, one]));
+    // States stand in their table's order: by size they would change places under the hand that wants to click.
+    const { names } = this.view;
+    if (group === "state") answer.groups.sort((a, b) => names.indexOf(a.key) - names.indexOf(b.key));
     return answer.groups.map(({ key, count, oldest }) =>
       Object.assign(before.get(key) ?? segment(key), { count, oldest, at: performance.now() }));
   }

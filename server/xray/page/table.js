@@ -18,6 +18,9 @@ const PATIENCE = 90;
 /** A page may take this share of the server's time: after a fetch of 20 ms the next waits for at least 240. */
 const LEISURE = 12;
 
+/** Milliseconds that rows stay where they are after the pointer moved over them: somebody is about to click. */
+const AIM = 1200;
+
 export class Table {
   /**
    * @param {import("./filters.js").View} view
@@ -42,6 +45,8 @@ export class Table {
     this.activeId = "";
     this.openId = "";
     this.next = 0;
+    this.still = 0;
+    this.body.addEventListener("pointermove", () => (this.still = performance.now() + AIM));
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.body.addEventListener("click", (event) => this.clicked(event));
@@ -120,7 +125,7 @@ export class Table {
   /** Fetch what is looked at, unless the last fetch was so long that the server is owed a rest. */
   async refresh(urgent = true) {
     const began = performance.now();
-    if (!urgent && (began < this.next || this.rows.running)) return;
+    if (!urgent && (began < this.next || began < this.still || this.rows.running)) return;
     const refused = byId("refused");
     try {
       await this.rows.fetch(this.first, this.last);

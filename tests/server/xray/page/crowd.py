@@ -86,9 +86,11 @@ class Asking:
                 if one.recv(1 << 16):
                     self.answers += 1
                     free.append(one)
-                else:
+                else:  # its time was over; the others go on
                     selector.unregister(one)
                     one.close()
+                    if one in free:
+                        free.remove(one)
             while due <= time.monotonic() and free:
                 due += self._period
                 free.pop(0).sendall(self._data)

@@ -38,14 +38,17 @@ OVERLAPS = """() => {
 @pytest.fixture(scope="module")
 def server(choices: list[str]) -> Iterator[ServerProcess]:
     """A server in the midst of its work, with a bit of everything."""
-    shared = ServerProcess(*choices, "--xray", "127.0.0.1:0", "--no-access-log", "--linger-timeout", "5")
+    timeouts = {"keep-alive": 75, "head": 90, "body": 120, "backend": 120, "send": 120}
+    options = [word for name, seconds in timeouts.items() for word in (f"--{name}-timeout", str(seconds))]
+    options += ["--body-min-rate", "0", "--send-min-rate", "0", "--no-access-log"]
+    shared = ServerProcess(*choices, "--xray", "127.0.0.1:0", *options)
     url = shared.address
     with (
         Crowd(url) as crowd,
         Asking(url, count=40, rate=600),
         Asking(url, "/sleep/120", count=16, rate=40),
     ):
-        crowd.add(140)
+        crowd.add(60)
         for data, status in ((b"BAD\r\n\r\n", 400), (request("/hello", "Connection: close"), 200)):
             for _ in range(9):
                 with Client(url, data=data) as client:
@@ -89,6 +92,37 @@ def test_screenshots_under_load(browser: Browser, server: ServerProcess, tmp_pat
         looked.page.locator("#tab-ended").click()
         expect(looked.page.locator(".ends")).to_have_count(2)
         shoot(looked, tmp_path / f"{scheme}-ended.png")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_screenshots_for_the_documentation(
+    browser: Browser, server: ServerProcess, tmp_path: Path, scheme: str
+) -> None:
+    """docs/xray-light.png and docs/xray-dark.png are these two."""
+    with Crowd(server.address) as crowd, Client(server.address) as stuck:
+        for number in (3, 11, 20):
+            stuck.get(f"/sleep/{number}")
+        stuck.send(request("/wait/a-lock-on-orders", "User-Agent: shop/2.1", "Authorization: Basic c2hvcDpzaG9w"))
+        for path in ("/wait/the-mailbox", "/stream-and-wait/prices", "/wait/a-lock-on-orders"):
+            crowd.add(4, request(path), "127.0.0.9")
+        crowd.add(3, BODY, "127.0.0.12")
+        crowd.add(5, HEAD, "127.0.0.7")
+        with looking(browser, server.wait_for("xray")["url"], (1520, 900), color_scheme=scheme) as looked:
+            page = looked.page
+            page.get_by_role("combobox", name="State").select_option("any but idle")
+            eventually(lambda: "READING_HEAD" in looked.column("state"))
+            if scheme == "dark":
+                page.get_by_role("textbox", name="Path").fill("/wait")
+                page.get_by_role("button", name="Id", exact=True).click()
+                page.get_by_role("textbox", name="Peer").fill("127.0.0.")
+                eventually(lambda: stuck.name in looked.column("peer"))
+                page.wait_for_timeout(1000)
+                page.locator(".line[data-kind=row]:not([hidden])").filter(has_text=stuck.name).click()
+                expect(page.locator("#detail .passage")).to_have_count(14)
+                page.mouse.move(5, 5)
+            page.wait_for_timeout(6000)
+            good(looked)
+            shoot(looked, tmp_path / f"xray-{scheme}.png")
 
 
 @pytest.mark.parametrize("size", SIZES)
