@@ -123,7 +123,7 @@ class Cluster:
             row = connection.execute("SELECT count(*) FROM pg_database").fetchone()
             assert row is not None
             name = f"test{row[0]}"
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return name
 
     def activity(self, where: str = "true") -> list[tuple[Any, ...]]:
