@@ -4,7 +4,6 @@ What looks at a running server starts without what serves: in a tenth of a secon
 """
 
 import os
-import signal
 import sys
 
 from server.xray.terminal import COMMANDS
@@ -20,11 +19,7 @@ def main() -> int:
         return look(words, "python -m server" if name == "__main__.py" else name)
     from server.cli import main as serve
 
-    status = serve(words)
-    # The interpreter takes a moment to end; a signal that comes meanwhile must not change the status.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    return status
+    return serve(words, parting=True)
 
 
 if __name__ == "__main__":

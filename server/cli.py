@@ -30,14 +30,14 @@ FLUSH = 2.0
 """Seconds at the exit for the log to be written: as long as a person waits before pressing Ctrl-C again."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; hand back the exit status."""
+def main(argv: Sequence[str] | None = None, *, parting: bool = False) -> int:
+    """Do what the command line says; hand back the exit status. `parting`: the process ends with it."""
     try:
         words = sys.argv[1:] if argv is None else list(argv)
         if words[:1] == ["replay"]:
             return replay(words[1:])
         arguments = make_parser(program_name(), version()).parse_args(words)
-        return check() if arguments.target == "check" else run(arguments)
+        return check() if arguments.target == "check" else run(arguments, parting=parting)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     except (UsageError, TargetError, PollerError, AddressError) as error:
@@ -85,7 +85,7 @@ def replay(words: Sequence[str]) -> int:
     return status
 
 
-def run(arguments: Namespace) -> int:
+def run(arguments: Namespace, *, parting: bool = False) -> int:
     """Serve until a signal ends it. Raises UsageError when there is nowhere to listen, TargetError, PollerError."""
     if arguments.parser == "httptools" and importlib.util.find_spec("httptools") is None:
         raise UsageError("--parser httptools: it is not installed: pip install httptools, or take --parser h11")
@@ -99,7 +99,7 @@ def run(arguments: Namespace) -> int:
         logs.close(FLUSH)
         raise
     # A signal that comes when the loop has ended, while the last is being closed and written, changes nothing.
-    with signals_by_socket():
+    with signals_by_socket(parting=parting):
         try:
             return _serve(target, options_of(arguments, target.description), logs)
         finally:

@@ -143,8 +143,12 @@ class Process(Machine):
 
 
 @contextmanager
-def signals_by_socket() -> Iterator[socket.socket]:
-    """The reading end of a socket pair to which the numbers of our signals are written while the block runs."""
+def signals_by_socket(*, parting: bool = False) -> Iterator[socket.socket]:
+    """The reading end of a socket pair to which the numbers of our signals are written while the block runs.
+
+    After it the handlers are as before; with `parting`, where the process ends with the block, signals are ignored: the
+    interpreter takes a moment to end, and what comes meanwhile must not change the exit status.
+    """
     reading, writing = socket.socketpair()
     reading.setblocking(False)
     writing.setblocking(False)
@@ -156,7 +160,7 @@ def signals_by_socket() -> Iterator[socket.socket]:
         finally:
             signal.set_wakeup_fd(fd_before)
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if parting else handler)
 
 
 def serve(application: Application, options: Options, logs: Logs) -> int:
