@@ -3,6 +3,8 @@
 A loop that is blocked takes the order when it goes on; who has asked is told so after PATIENCE seconds.
 """
 
+from collections.abc import Callable
+
 from handlers.operations import Executor, Operation
 from server.loop import Loop
 from server.xray.cut import Seen
@@ -21,16 +23,24 @@ def closable(machine: Machine) -> bool:
     return CLOSE in table.triggers.__members__ and bool(table.departures)
 
 
+def anyway(seen: Seen, now: float) -> bool:  # noqa: ARG001
+    """Whether one that was named is still to be closed: whatever it does by now."""
+    return True
+
+
 class Close(Operation):
     """`closed = await Close(loop, ours, wanted)`: the ids of those that were closed; the others had gone before, or
-    the loop is blocked."""
+    the loop is blocked. `still` is asked once more, when it comes to it: who was idle may have a request by now."""
 
-    __slots__ = ("_closed", "_executor", "_loop", "_ours", "_wanted")
+    __slots__ = ("_closed", "_executor", "_loop", "_ours", "_still", "_wanted")
 
-    def __init__(self, loop: Loop, ours: Loop, wanted: list[Seen]) -> None:
+    def __init__(
+        self, loop: Loop, ours: Loop, wanted: list[Seen], still: Callable[[Seen, float], bool] = anyway
+    ) -> None:
         self._loop = loop
         self._ours = ours
         self._wanted = [(seen[0], identity_of(seen)) for seen in wanted]
+        self._still = still
         self._closed: list[str] = []
         self._executor: Executor | None = None
 
@@ -54,7 +64,8 @@ class Close(Operation):
             if loop.machines.get(machine.descriptor) is not machine:
                 continue
             order = machine.engine.table.triggers[CLOSE]
-            if machine.accepts(order):
+            seen = machine, machine.node, machine.since, machine.glance()
+            if machine.accepts(order) and self._still(seen, loop.clock()):
                 loop.fire(machine, order)
                 self._closed.append(identity)
         self._ours.call_from_thread(self._deliver)

@@ -1,6 +1,7 @@
 """The x-ray's endpoints: a router like any other, on the x-ray's own loop. What they answer: server.xray.shape."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from handlers.errors import HTTPError
@@ -14,7 +15,7 @@ from server.xray.exports import EXPORTS
 from server.xray.filters import USUAL, named, parse
 from server.xray.guard import Guard
 from server.xray.metrics import CONTENT_TYPE, metrics
-from server.xray.orders import Close, closable
+from server.xray.orders import Close, anyway, closable
 from server.xray.shape import JSON, ended_json, row_json
 from server.xray.snapshot import identity_of, row, span
 from server.xray.watch import Watch
@@ -136,7 +137,7 @@ class Site:
         seen = named(await self.watch.look(), id)
         if seen is None or not closable(seen[0]):
             raise HTTPError(404, f"{id} is not there, or is no connection: /connections.json lists those there are.")
-        return await self._order(request, [seen])
+        return await self._order(request, [seen], anyway)
 
     async def close_many(self, request: Request) -> Response:
         """Close those that are asked for; without confirm=1 say which they are."""
@@ -149,11 +150,12 @@ class Site:
         if rest.get("confirm") != "1":
             rows: list[Any] = [row_json(row(seen, cut.now)) for seen in found[:USUAL]]
             return document({"dry_run": True, "would_close": len(found), "rows": rows})
-        return await self._order(request, found)
+        return await self._order(request, found, wanted.matches)
 
-    async def _order(self, request: Request, found: list[Any]) -> Response:
-        closed = await Close(self.watch.service.loop, self.watch.ours, found)
-        failed = [one for one in (identity_of(seen) for seen in found) if one not in set(closed)]
+    async def _order(self, request: Request, found: list[Any], still: Callable[[Any, float], bool]) -> Response:
+        closed = await Close(self.watch.service.loop, self.watch.ours, found, still)
+        gone = set(closed)
+        failed = [one for one in map(identity_of, found) if one not in gone]
         self.logs.warning(
             "closed_by_operator",
             request=f"{request.method} {request.target}",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from server.xray.filters import parse
 from server.xray.orders import Close, closable
 from tests.server.support import GET, bench_of, hello
 from tests.server.xray.support import Gate, cut_of, live, waiting
@@ -45,6 +46,24 @@ def test_a_descriptor_that_another_has_meanwhile_is_left_alone() -> None:
         assert executor.results == [[]]
         if first.connection.descriptor != second.connection.descriptor:
             del bench.loop.machines[first.connection.descriptor]
+
+
+def test_an_idle_connection_that_has_a_request_by_now_is_not_closed_as_idle() -> None:
+    """The filter is asked again on the loop's own thread: after a block, what was seen is seconds old."""
+    with bench_of(waiting()) as bench:
+        idle, busy = bench.connect(), bench.connect()
+        bench.clock.now += 5
+        wanted, _ = parse("state=AWAITING_REQUEST&older=3")
+        cut = cut_of(bench)
+        found = [cut.seen[position] for position in wanted.select(cut)]
+        assert len(found) == 2
+        busy.send(GET)
+        executor = Executor(bench.loop)
+        Close(bench.loop, bench.loop, found, wanted.matches).start(executor)
+        bench.settle()
+        assert executor.results == [["1"]]
+        assert idle.is_closed
+        assert busy.connection.state == "QUERYING_BACKEND"
 
 
 def test_an_order_whose_asker_has_left_is_carried_out_all_the_same() -> None:
