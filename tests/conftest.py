@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.figures import FIGURES
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, serving
 
 if TYPE_CHECKING:
     from tests.support.postgres import Cluster
@@ -87,13 +87,8 @@ def start(choices: list[str]) -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def server(choices: list[str]) -> Iterator[ServerProcess]:
     """A server with every limit at its default, shared by a module's tests."""
-    shared = ServerProcess(*choices)
-    try:
+    with serving(*choices) as shared:
         yield shared
-        shared.finish()
-    finally:
-        if shared.running:
-            shared.kill()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Start
 from tests.support.applications import pattern
 from tests.support.client import Client, CutShort, request
-from tests.support.server import Event, ServerProcess
+from tests.support.server import Event, ServerProcess, serving
 from tests.support.waiting import eventually
 
 SHORT = 1.0
@@ -27,17 +27,15 @@ HASTY = [
 @pytest.fixture(scope="module")
 def hasty(choices: list[str]) -> Iterator[ServerProcess]:
     """A server whose every deadline is a second, and whose rates ask for nothing."""
-    server = ServerProcess(*choices, *HASTY, "--body-min-rate", "0", "--send-min-rate", "0")
-    yield server
-    server.finish()
+    with serving(*choices, *HASTY, "--body-min-rate", "0", "--send-min-rate", "0") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def patient(choices: list[str]) -> Iterator[ServerProcess]:
     """A server with the default deadlines, all of them longer than these tests take."""
-    server = ServerProcess(*choices, "--linger-timeout", "30", "--no-access-log")
-    yield server
-    server.finish()
+    with serving(*choices, "--linger-timeout", "30", "--no-access-log") as server:
+        yield server
 
 
 @contextmanager

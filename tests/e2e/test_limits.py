@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Start
 from tests.support.applications import LARGE, pattern
 from tests.support.client import Client, clients, request
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, serving
 
 SMALL = {
     "max-request-line": 100,
@@ -31,9 +31,8 @@ SMALL = {
 def narrow(choices: list[str]) -> Iterator[ServerProcess]:
     """A server with small limits, and deadlines that do not interfere."""
     options = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
-    server = ServerProcess(*choices, *options, "--linger-timeout", "30")
-    yield server
-    server.finish()
+    with serving(*choices, *options, "--linger-timeout", "30") as server:
+        yield server
 
 
 class Pair(NamedTuple):

@@ -8,27 +8,14 @@ import stat
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.client import Answer, Client, CutShort
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, serving
 from tests.support.waiting import eventually
-
-
-@contextmanager
-def site(choices: list[str], *options: str) -> Iterator[ServerProcess]:
-    """The built-in site; it must have kept the common laws when the block ends, unless it was killed in it."""
-    server = ServerProcess(*choices, *options, target="")
-    try:
-        yield server
-        server.finish()
-    finally:
-        if server.running:
-            server.kill()
 
 
 def post(client: Client, target: str, value: object) -> Answer:
@@ -47,7 +34,7 @@ def sound(path: Path) -> bool:
 
 
 def test_the_lectures_example_from_end_to_end(choices: list[str]) -> None:
-    with site(choices) as server, Client(server.address) as client:
+    with serving(*choices, target="") as server, Client(server.address) as client:
         assert "a thousand samples" in server.wait_for("listening")["serving"]
         assert client.get("/")["content-type"].startswith("text/html")
         page = json.loads(client.get("/emails?limit=3").body)
@@ -76,7 +63,7 @@ def test_the_lectures_example_from_end_to_end(choices: list[str]) -> None:
 @pytest.fixture(scope="module")
 def built_in(choices: list[str]) -> Iterator[ServerProcess]:
     """The built-in site, in memory."""
-    with site(choices) as server:
+    with serving(*choices, target="") as server:
         yield server
 
 
@@ -135,14 +122,14 @@ def test_a_killed_process_leaves_a_whole_database(choices: list[str], tmp_path: 
     connection.close()
     assert {row[0] for row in rows} >= set(acknowledged)
     assert {row[1:] for row in rows} == {tuple(EMAIL.values())}
-    with site(choices, "--database", f"sqlite:///{path}") as server, Client(server.address) as client:
+    with serving(*choices, "--database", f"sqlite:///{path}", target="") as server, Client(server.address) as client:
         assert client.get(f"/emails/{acknowledged[-1]}").status == 200
         assert post(client, "/emails", EMAIL).status == 201
 
 
 def test_a_database_that_another_holds_locked_is_503_and_comes_back(choices: list[str], tmp_path: Path) -> None:
     path = tmp_path / "mail.db"
-    with site(choices, "--database", f"sqlite:///{path}") as server, Client(server.address) as client:
+    with serving(*choices, "--database", f"sqlite:///{path}", target="") as server, Client(server.address) as client:
         first = json.loads(post(client, "/emails", EMAIL).body)["id"]
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
@@ -160,7 +147,7 @@ def test_a_database_that_another_holds_locked_is_503_and_comes_back(choices: lis
 def test_a_database_that_can_not_be_written_is_503_and_can_still_be_read(choices: list[str], tmp_path: Path) -> None:
     """Files may not grow: the disk is full, as far as the process can tell."""
     path = tmp_path / "mail.db"
-    with site(choices, "--database", f"sqlite:///{path}") as server, Client(server.address) as client:
+    with serving(*choices, "--database", f"sqlite:///{path}", target="") as server, Client(server.address) as client:
         first = json.loads(post(client, "/emails", EMAIL).body)["id"]
         limit_files(server, max(one.stat().st_size for one in tmp_path.iterdir()))
         statuses = {post(client, "/emails", EMAIL | {"body": "x" * 10_000}).status for _ in range(20)}
@@ -181,9 +168,9 @@ def test_a_database_that_is_for_reading_only_is_told_before_or_503(choices: list
     if os.geteuid() == 0:
         pytest.skip("for the superuser nothing is read-only")
     path = tmp_path / "mail.db"
-    with site(choices, "--database", f"sqlite:///{path}") as server, Client(server.address) as client:
+    with serving(*choices, "--database", f"sqlite:///{path}", target="") as server, Client(server.address) as client:
         assert post(client, "/emails", EMAIL).status == 201
     path.chmod(stat.S_IRUSR)
-    with site(choices, "--database", f"sqlite:///{path}") as server, Client(server.address) as client:
+    with serving(*choices, "--database", f"sqlite:///{path}", target="") as server, Client(server.address) as client:
         assert client.get("/emails/1").status == 200
         assert post(client, "/emails", EMAIL).status == 503

@@ -242,23 +242,20 @@ def test_a_request_that_came_before_the_signal_is_answered(start: Start) -> None
     assert server.wait() == 0
 
 
-def test_a_log_that_nobody_reads_stops_nobody(choices: list[str]) -> None:
+def test_a_log_that_nobody_reads_stops_nobody(start: Start) -> None:
     """Standard error is a pipe: 64 KiB, and then a writer would wait for ever."""
-    server = ServerProcess(*choices, deaf=True)
-    try:
-        for _ in range(4):
-            with Client(server.address) as client:
-                for number in range(700):
-                    assert client.get(f"/nothing?{number:04000}").status == 404
-        server.listen_again()
-        dropped = server.wait_for("lines_dropped")
-        assert dropped["count"] > 0
-        assert dropped["level"] == "warning"
+    server = start(deaf=True)
+    for _ in range(4):
         with Client(server.address) as client:
-            client.get("/hello?after")
-        server.wait_for("request", target="/hello?after")
-    finally:
-        server.finish()
+            for number in range(700):
+                assert client.get(f"/nothing?{number:04000}").status == 404
+    server.listen_again()
+    dropped = server.wait_for("lines_dropped")
+    assert dropped["count"] > 0
+    assert dropped["level"] == "warning"
+    with Client(server.address) as client:
+        client.get("/hello?after")
+    server.wait_for("request", target="/hello?after")
 
 
 def fill_log(server: ServerProcess) -> None:
@@ -268,16 +265,16 @@ def fill_log(server: ServerProcess) -> None:
             assert client.get(f"/nothing?{number:05000}").status == 404
 
 
-def test_a_server_whose_log_nobody_reads_can_be_ended(choices: list[str]) -> None:
-    server = ServerProcess(*choices, deaf=True)
+def test_a_server_whose_log_nobody_reads_can_be_ended(start: Start) -> None:
+    server = start(deaf=True)
     fill_log(server)
     server.signal()
     assert server.wait() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_on_the_way_out_does_not_change_the_status(choices: list[str], number: int) -> None:
-    server = ServerProcess(*choices, deaf=True)
+def test_a_signal_on_the_way_out_does_not_change_the_status(start: Start, number: int) -> None:
+    server = start(deaf=True)
     fill_log(server)
     server.signal(number)
     eventually(lambda: refused(server.address))
@@ -286,8 +283,8 @@ def test_a_signal_on_the_way_out_does_not_change_the_status(choices: list[str], 
     assert server.wait() == 0
 
 
-def test_a_log_whose_reader_has_gone_stops_nobody(choices: list[str]) -> None:
-    server = ServerProcess(*choices, deaf=True)
+def test_a_log_whose_reader_has_gone_stops_nobody(start: Start) -> None:
+    server = start(deaf=True)
     assert server.process.stderr is not None
     server.process.stderr.close()
     with Client(server.address) as client:

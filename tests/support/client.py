@@ -6,7 +6,6 @@ It tells apart what other clients hide: an answer that is whole, one that was cu
 import re
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -277,8 +276,3 @@ def clients(address: Address, count: int, data: bytes = b"", window: int | None 
     finally:
         for client in opened:
             client.close()
-
-
-def elapsed_since(start: float) -> float:
-    """Seconds since a reading of the monotonic clock."""
-    return time.monotonic() - start

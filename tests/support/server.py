@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +192,15 @@ class ServerProcess:
             assert status == 0, (status, self.noise)
         assert self.noise == []
         assert [line for line in self.log if line["event"] in DISASTERS] == []
+
+
+@contextmanager
+def serving(*options: str, **how: Any) -> Iterator[ServerProcess]:
+    """A `ServerProcess` that must have kept the common laws when the block ends."""
+    server = ServerProcess(*options, **how)
+    try:
+        yield server
+        server.finish()
+    finally:
+        if server.running:
+            server.kill()

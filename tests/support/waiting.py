@@ -22,13 +22,3 @@ def eventually(condition: Callable[[], T], patience: float = PATIENCE, what: str
         if time.monotonic() > limit:
             raise AssertionError(f"{what or 'what was waited for'} did not come within {patience} s: {found!r}")
         time.sleep(PAUSE)
-
-
-def never(condition: Callable[[], object], seconds: float) -> bool:
-    """Whether `condition` stays false for `seconds`."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if condition():
-            return False
-        time.sleep(PAUSE)
-    return True
