@@ -1,7 +1,8 @@
 """The beat: once a second the x-ray looks whether the main loop still turns, and tells those who listen what it saw.
 
-- *The watchdog*: a call is left with the main loop; when it is not run within a beat the loop is blocked, and the log
-  says where, once; and once more when it goes on, after how long.
+- *The watchdog*: a call is left with the main loop; when it is not run within a beat, and the loop does not wait for
+  readiness, it is blocked, and the log says where, once; and once more when it goes on, after how long. A loop that
+  waits has been woken and gets no processor: this process was stopped, or the machine has too much to do.
 - *The listeners*: each `/events` connection awaits `Beat`, and is given a cut, the same for all. It is taken only while
   there are any.
 """
@@ -11,7 +12,7 @@ from typing import Any
 from handlers.operations import Executor, Operation
 from server.logs import Logs
 from server.loop import Loop
-from server.xray.cut import Frame, Look, standing_in
+from server.xray.cut import Frame, Look, Looks, standing_in, step_of
 from server.xray.snapshot import row
 
 INTERVAL = 1.0
@@ -32,6 +33,7 @@ class Beats:
         self.listeners = 0
         self.longest_block = 0.0
         self.blocks = 0
+        self._looks = Looks(main, ours)
         self._waiting: list[Beat] = []
         self._answered = True
         self._asked = 0.0
@@ -47,10 +49,10 @@ class Beats:
         self.ours.call_at(self.ours.clock() + INTERVAL, self._beat)
         if self._answered:
             self._ask()
-        elif not self._reported:
+        elif not self._reported and step_of(self.main) is not None:
             self._report()
         if self._waiting:
-            Look(self.main, self.ours).start(self)
+            Look(self._looks).start(self)
 
     @property
     def loop(self) -> Loop:

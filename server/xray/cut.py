@@ -6,13 +6,15 @@ references and numbers only: 10,000 machines take about 3 ms. The words are made
 The copy is one flat list. A tuple for each machine would be 10,000 more objects for the collector of cycles, which
 looks through everything that lives when that many are new, and the whole interpreter stands still for it.
 
-`Look` is the operation that asks for one. A loop that does not answer within PATIENCE stands in some machine's step:
-then the map is copied from outside (one C call, which nothing can interrupt), no machine but that one is moving, and
-the loop's stack says where it stands. A step that holds the interpreter lock itself, inside an extension, stops us too.
+`Look` is the operation that asks for one; the loop copies once for all who have asked meanwhile. When it does not
+answer, and stands in the same step of the same machine the whole time, it is blocked: then the map is copied from
+outside (one C call, which nothing can interrupt), no machine but that one is moving, and the loop's stack says where it
+stands. A step that holds the interpreter lock itself, inside an extension, stops us too.
 """
 
+import linecache
+import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -20,10 +22,14 @@ from typing import Any
 
 from handlers.operations import Executor, Operation
 from server.loop import Loop
+from server.poller import Poll, Select
 from statemachines.engine import Machine, Node
 
 PATIENCE = 0.1
-"""Seconds we wait for the loop's answer. Its turns take well below a hundredth of that, so it is not just busy."""
+"""Seconds we wait for the answer of a loop that stands still. Its steps take well below a hundredth of that."""
+
+LONGEST = 1.0
+"""Seconds we wait for the answer of one that goes on, from step to step of a long turn, or has no processor."""
 
 DEPTH = 40
 """Innermost frames kept of a stack: what blocks is among them; a runaway recursion has thousands."""
@@ -102,10 +108,12 @@ def take(loop: Loop, asked: float | None = None) -> Cut:
     return Cut(now, seen, loop.turns, now - asked if asked is not None else 0.0, loop.clock() - now)
 
 
-def take_from_outside(loop: Loop) -> Cut:
-    """A cut of a loop that does not answer, from another thread."""
+def take_from_outside(loop: Loop, asked: float | None = None) -> Cut:
+    """A cut of a loop that does not answer, from another thread. `asked` is when it was asked: one that waits for
+    readiness has been woken then, whenever it was that it began to wait."""
     now = loop.clock()
-    seconds = max(0.0, now - loop.now)
+    waits = asked is not None and step_of(loop) is None
+    seconds = max(0.0, now - (asked if waits and asked is not None else loop.now))
     machine, stack = standing_in(loop)
     seen = Seens(list(loop.machines.values()))
     return Cut(now, seen, loop.turns, seconds, 0.0, Blocked(seconds, machine, stack))
@@ -116,6 +124,30 @@ _STEPS = {step.__code__ for step in (Loop._dispatch, Loop._dispatch_buffered, Lo
 nothing until we look."""
 
 
+_WAITS = {wait.__code__ for wait in (Loop.run, Loop._patience, Loop.turn, Poll.wait, Select.wait)}  # noqa: SLF001
+"""Where a loop is when it waits for readiness, or is between two machines' steps: epoll's wait has no frame."""
+
+Step = tuple[int, Machine | None, float]
+"""A loop's turn, the machine that runs in it, and since when that is in its state."""
+
+
+def step_of(loop: Loop) -> Step | None:
+    """The step in which the loop is; None where it is in none, but waits."""
+    frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - documented, in spite of its name
+    if frame is not None and frame.f_code in _WAITS:
+        return None
+    machine = None
+    while frame is not None and machine is None:
+        machine, frame = _machine_of(loop, frame), frame.f_back
+    return loop.turns, machine, machine.since if machine is not None else 0.0
+
+
+def _machine_of(loop: Loop, frame: FrameType) -> Machine | None:
+    """The machine whose step a frame is."""
+    found = frame.f_locals.get("machine") if frame.f_code in _STEPS else None
+    return found if isinstance(found, Machine) and found is not loop.wake_up else None
+
+
 def standing_in(loop: Loop) -> tuple[Machine | None, tuple[Frame, ...]]:
     """The machine whose step the loop's thread is in, the innermost where several are, and the stack."""
     frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - documented, in spite of its name
@@ -124,53 +156,106 @@ def standing_in(loop: Loop) -> tuple[Machine | None, tuple[Frame, ...]]:
     while frame is not None:
         if len(frames) < DEPTH:
             frames.append(frame)
-        if machine is None and frame.f_code in _STEPS:
-            found = frame.f_locals.get("machine")
-            machine = found if isinstance(found, Machine) and found is not loop.wake_up else None
+        if machine is None:
+            machine = _machine_of(loop, frame)
         frame = frame.f_back
     return machine, tuple(_read(frame) for frame in reversed(frames))
 
 
 def _read(frame: FrameType) -> Frame:
-    # The line is read through linecache, which opens the file: without a descriptor to spare it is empty.
-    entry = traceback.FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-    return Frame(entry.filename, entry.lineno or 0, entry.name, entry.line or "")
+    # The line is read through linecache, which opens the file: without a descriptor to spare it is empty. Whatever the
+    # code says it is from, only a file is opened: a pipe would wait for somebody to write.
+    code, number = frame.f_code, frame.f_lineno or 0
+    line = linecache.getline(code.co_filename, number).strip() if os.path.isfile(code.co_filename) else ""
+    return Frame(code.co_filename, number, code.co_name, line)
+
+
+class Looks:
+    """Those who wait for a cut of `loop`, on `ours`. One call is left with the loop for all of them, however many ask
+    and however long it is blocked: it is not stopped again and again, and nothing gathers."""
+
+    __slots__ = ("_asked", "_asking", "_waiting", "loop", "ours")
+
+    def __init__(self, loop: Loop, ours: Loop) -> None:
+        self.loop = loop
+        self.ours = ours
+        self._waiting: list[Look] = []
+        self._asking = False
+        self._asked = 0.0
+
+    def join(self, look: "Look") -> None:
+        """Have `look` told of the next cut."""
+        self._waiting.append(look)
+        if not self._asking:
+            self._ask()
+
+    def leave(self, look: "Look") -> None:
+        """It is not wanted any more."""
+        if look in self._waiting:
+            self._waiting.remove(look)
+
+    def _ask(self) -> None:
+        self._asking = True
+        self._asked = self.ours.clock()
+        self.loop.call_from_thread(self._copy)
+
+    def _copy(self) -> None:
+        """On the thread of the loop that is looked at, which changes nothing here."""
+        cut = take(self.loop, self._asked) if self._waiting else None
+        self.ours.call_from_thread(lambda: self._deliver(cut))
+
+    def _deliver(self, cut: Cut | None) -> None:
+        """Who asked when the copy had been taken is to see what there was when it asked."""
+        self._asking = False
+        waiting, self._waiting = self._waiting, []
+        told = [look for look in waiting if cut is not None and look.asked <= cut.now]
+        self._waiting = [look for look in waiting if look not in told]
+        if self._waiting:
+            self._ask()
+        for look in told:
+            look.deliver(cut)
 
 
 class Look(Operation):
-    """`cut = await Look(loop, ours)`: a cut of `loop`, awaited on `ours`."""
+    """`cut = await Look(looks)`: a cut, awaited on the loop that looks."""
 
-    __slots__ = ("_asked", "_executor", "_loop", "_ours")
+    __slots__ = ("_executor", "_looks", "_step", "asked")
 
-    def __init__(self, loop: Loop, ours: Loop) -> None:
-        self._loop = loop
-        self._ours = ours
+    def __init__(self, looks: Looks) -> None:
+        self._looks = looks
         self._executor: Executor | None = None
-        self._asked = 0.0
+        self._step: Step | None = None
+        self.asked = 0.0
 
     def start(self, executor: Executor) -> None:
         self._executor = executor
-        self._asked = self._ours.clock()
-        self._loop.call_from_thread(self._copy)
-        self._ours.call_at(self._asked + PATIENCE, self._lose_patience)
+        self.asked = self._looks.ours.clock()
+        self._looks.join(self)
+        self._looks.ours.call_at(self.asked + PATIENCE / 2, self._watch)
 
     def cancel(self) -> None:
         self._executor = None
+        self._looks.leave(self)
 
     def describe(self) -> str:
         return "the main loop's next turn"
 
-    def _copy(self) -> None:
-        """On the thread of the loop that is looked at."""
-        if self._executor is not None:
-            cut = take(self._loop, self._asked)
-            self._ours.call_from_thread(lambda: self._deliver(cut))
+    def _watch(self) -> None:
+        """Twice in PATIENCE: has the loop gone on in between?"""
+        if self._executor is None:
+            return
+        loop, ours = self._looks.loop, self._looks.ours
+        before, self._step = self._step, step_of(loop)
+        now = ours.clock()
+        stands = self._step is not None and self._step == before
+        if stands or now - self.asked >= LONGEST:
+            self._looks.leave(self)
+            self.deliver(take_from_outside(loop, self.asked))
+        else:
+            ours.call_at(now + PATIENCE / 2, self._watch)
 
-    def _lose_patience(self) -> None:
-        if self._executor is not None:
-            self._deliver(take_from_outside(self._loop))
-
-    def _deliver(self, cut: Cut) -> None:
+    def deliver(self, cut: Cut | None) -> None:
+        """Give it to whoever waits."""
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.finished(self, cut)

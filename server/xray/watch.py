@@ -11,7 +11,7 @@ from typing import Any
 from server.loop import Loop
 from server.service import Service
 from server.xray.banners import Bounds, banners
-from server.xray.cut import Cut, Look
+from server.xray.cut import Cut, Look, Looks
 from server.xray.exports import hidden
 from server.xray.figures import Figures, quantile
 from server.xray.filters import USUAL, Filter, named
@@ -49,12 +49,13 @@ class Watch:
         self.ours = ours
         self.description = description
         self.started = ours.clock()
+        self._looks = Looks(service.loop, ours)
         self.figures = Figures()
         self.figures.see(service.engine)
 
     async def look(self) -> Cut:
         """A cut of now."""
-        cut: Cut = await Look(self.service.loop, self.ours)
+        cut: Cut = await Look(self._looks)
         self.figures.see_all(cut)
         return cut
 

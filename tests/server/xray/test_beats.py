@@ -7,6 +7,7 @@ import pytest
 
 from server.loop import Loop
 from server.poller import open_poller
+from server.xray import beats
 from server.xray.beats import INTERVAL, Beat, Beats, line
 from server.xray.cut import Cut, Frame
 from tests.server.support import Clock, RecordingLogs
@@ -84,6 +85,16 @@ def test_a_blocked_loop_is_told_once_and_its_going_on_as_well(trial: Trial) -> N
     assert trial.beats.blocks == 1
     assert 6 < trial.beats.longest_block < 10
     assert trial.pass_(4, blocked=True) == ["loop_blocked"]
+
+
+def test_a_loop_that_waits_and_gets_no_processor_is_not_called_blocked(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a SIGSTOP of the whole process: the x-ray's thread may be the first to run again."""
+    monkeypatch.setattr(beats, "step_of", lambda _: None)
+    assert trial.pass_(4, blocked=True) == []
+    assert trial.pass_(4) == []
+    assert trial.beats.blocks == 0
 
 
 def test_a_frame_is_told_in_a_line() -> None:

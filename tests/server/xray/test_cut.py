@@ -1,18 +1,22 @@
 """A cut: consistent between two turns, and from outside while the loop stands in a handler."""
 
 import gc
+import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from handlers.messages import Request, Response
 from server.loop import Loop
 from server.poller import open_poller
-from server.xray.cut import PATIENCE, Look, Seens, take, take_from_outside
+from server.xray import cut as cutting
+from server.xray.cut import LONGEST, PATIENCE, Cut, Look, Looks, Seens, step_of, take, take_from_outside
 from statemachines.contract import Facts
-from tests.server.support import GET, HELLO, Pending, bench_of, hello
+from tests.server.support import GET, HELLO, Clock, Pending, bench_of, hello
 from tests.server.xray.support import Gate, cut_of, live, waiting
 from tests.support.client import Client
 from tests.support.waiting import eventually
@@ -150,6 +154,22 @@ def test_a_recursion_leaves_a_stack_of_bounded_depth() -> None:
         assert client.answer().text == "up"
 
 
+def test_a_source_that_is_no_file_is_not_read(tmp_path: Path) -> None:
+    """Opening a pipe that nobody writes to would stop the x-ray for good."""
+    os.mkfifo(tmp_path / "pipe")
+    entered, go_on = threading.Event(), threading.Event()
+    names = {"entered": entered, "go_on": go_on, "Response": Response}
+    source = "def handler(request):\n    entered.set()\n    go_on.wait(20)\n    return Response(b'up')\n"
+    exec(compile(source, str(tmp_path / "pipe"), "exec"), names)
+    with live(cast("Any", names["handler"])) as server, Client(server.address) as client:
+        client.send(GET)
+        assert entered.wait(20)
+        frames = server.json("/snapshot.json")["loop"]["blocked"]["stack"]
+        go_on.set()
+        assert [frame["code"] for frame in frames if frame["function"] == "handler"] == [""]
+        assert client.answer().text == "up"
+
+
 # --- the operation
 
 
@@ -178,7 +198,7 @@ class Executor:
 
 def test_a_look_is_delivered_once_although_its_patience_ends_later(loops: tuple[Loop, Loop]) -> None:
     main, ours = loops
-    executor, look = Executor(ours), Look(main, ours)
+    executor, look = Executor(ours), Look(Looks(main, ours))
     look.start(executor)
     main.turn(0)
     ours.turn(0)
@@ -190,12 +210,100 @@ def test_a_look_is_delivered_once_although_its_patience_ends_later(loops: tuple[
 
 def test_a_look_that_is_given_up_reports_nothing(loops: tuple[Loop, Loop]) -> None:
     main, ours = loops
-    executor, look = Executor(ours), Look(main, ours)
+    executor, look = Executor(ours), Look(Looks(main, ours))
     look.start(executor)
     look.cancel()
     main.turn(0)
     turn_until(ours, time.monotonic() + PATIENCE * 2)
     assert executor.results == []
+
+
+def test_the_loop_copies_once_for_all_who_wait_and_nothing_gathers_while_it_is_blocked(
+    loops: tuple[Loop, Loop],
+) -> None:
+    main, ours = loops
+    looks, executors = Looks(main, ours), [Executor(ours) for _ in range(50)]
+    for executor in executors:
+        Look(looks).start(executor)
+    assert len(main.wake_up._calls) == 1
+    main.turn(0)
+    late = Executor(ours)
+    Look(looks).start(late)  # the copy has been taken, and is not delivered yet
+    ours.turn(0)
+    (cut,) = {id(result): result for executor in executors for result in executor.results}.values()
+    assert isinstance(cut, Cut)
+    assert late.results == []
+    main.turn(0)
+    ours.turn(0)
+    (later,) = late.results
+    assert isinstance(later, Cut)
+    assert later.now > cut.now
+
+
+class Steps:
+    """What `step_of` says, one after the other, and then the last one again and again; on a fake clock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *steps: tuple[int, None, float] | None) -> None:
+        self.clock = Clock()
+        self.main, self.ours = (Loop(open_poller(), lambda *_: None, clock=self.clock) for _ in range(2))
+        said = iter(steps)
+        last = steps[-1]
+        monkeypatch.setattr(cutting, "step_of", lambda _: next(said, last))
+
+    def wait(self) -> float:
+        """Seconds until a look is lost patience with."""
+        executor, asked = Executor(self.ours), self.clock.now
+        Look(Looks(self.main, self.ours)).start(executor)
+        while not executor.results:
+            self.clock.now += 0.01
+            self.ours.turn(0)
+        (cut,) = executor.results
+        assert isinstance(cut, Cut)
+        self.blocked = cut.blocked
+        self.main.close()
+        self.ours.close()
+        return self.clock.now - asked
+
+
+def test_a_loop_that_stands_in_one_step_is_blocked_after_our_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Steps(monkeypatch, (1, None, 0.0)).wait() == pytest.approx(PATIENCE, abs=0.04)
+
+
+def test_a_loop_that_goes_from_step_to_step_of_a_long_turn_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has up to a thousand machines: together they may take longer than our patience, and none is to blame."""
+    steps = Steps(monkeypatch, *((1, None, float(number)) for number in range(100)))
+    assert steps.wait() == pytest.approx(LONGEST, abs=PATIENCE)
+
+
+def test_a_loop_that_waits_for_readiness_is_not_blocked_since_it_began_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was idle for an hour, and is given no processor: it is late by what it takes from now on."""
+    steps = Steps(monkeypatch, None)
+    steps.clock.now += 3600
+    assert steps.wait() == pytest.approx(LONGEST, abs=PATIENCE)
+    assert steps.blocked is not None
+    assert steps.blocked.seconds == pytest.approx(LONGEST, abs=PATIENCE)
+
+
+@pytest.mark.parametrize("name", ["epoll", "poll", "select"])
+def test_a_loop_is_known_to_wait_by_its_stack(name: str) -> None:
+    loop = Loop(open_poller(name), lambda *_: None)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def stand() -> None:
+        entered.set()
+        go_on.wait(20)
+
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    eventually(lambda: loop.thread and step_of(loop) is None)
+    loop.call_from_thread(stand)
+    assert entered.wait(20)
+    assert step_of(loop) == step_of(loop) == (loop.turns, None, 0.0)
+    go_on.set()
+    eventually(lambda: step_of(loop) is None)
+    loop.call_from_thread(loop.stop)
+    thread.join(20)
+    loop.close()
 
 
 def turn_until(loop: Loop, limit: float) -> None:
