@@ -44,6 +44,8 @@ class Events:
                 yield self._made_of(await Beat(self._beats))
         finally:
             self._beats.listeners -= 1
+            if not self._beats.listeners:
+                self._cut = None  # it holds every machine that it saw
 
     def _made_of(self, cut: Cut) -> bytes:
         """The event of a cut, made once."""

@@ -94,8 +94,8 @@ def _distrust(place: Path) -> None:
 def _read(path: Path) -> Running | None:
     try:
         members = json.loads(path.read_text(encoding="utf-8"))
-        texts = [str(members[name]) for name in ("url", "token", "serving")]
-        return Running(int(members["pid"]), *texts, born=str(members.get("born", "")))
+        url, token, serving = (str(members[name]) for name in ("url", "token", "serving"))
+        return Running(int(members["pid"]), url, token, serving, str(members.get("born", "")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -28,12 +28,16 @@ _TYPE = ((b"content-type", b"application/json"),)
 
 
 def document(value: JSON, rows: list[str] | None = None) -> Response:
-    """`value` as JSON; `rows` are JSON already. They were encoded one by one: an encoder holds the interpreter lock
+    """`value` as JSON; `rows` are JSON already. Lists are encoded one by one: an encoder holds the interpreter lock
     from its first byte to its last, and the loop that serves wants it too."""
-    text = _encode(value)
+    text = "{" + ",".join(f"{_encode(name)}:{_member(member)}" for name, member in value.items()) + "}"
     if rows is not None:
         text = f'{text[:-1]},"rows":[{",".join(rows)}]}}'
     return Response(text.encode(), 200, _TYPE)
+
+
+def _member(member: object) -> str:
+    return f"[{','.join(map(_encode, member))}]" if isinstance(member, list) else _encode(member)
 
 
 class Site:
@@ -51,7 +55,7 @@ class Site:
         router.get("/")(lambda request: self.page(request, "index.html"))
         router.get("/page/{name}")(self.page)
         router.get("/machines.json")(lambda _: document(watch.tables()))
-        router.get("/ended.json")(lambda _: document(watch.ended()))
+        router.get("/ended.json")(self.ended)
         router.get("/events")(lambda _: events.answer())
         router.get("/healthz")(lambda _: text_response("ok\n"))
         router.get("/readyz")(self.readiness)
@@ -92,6 +96,11 @@ class Site:
         cut = await self.watch.look()
         with considerate():
             return document(self.watch.summary(cut))
+
+    def ended(self, _: Request) -> Response:
+        """Those that have ended."""
+        with considerate():
+            return document(self.watch.ended())
 
     async def connections(self, request: Request) -> Response:
         """The machines that are asked for, a row each."""

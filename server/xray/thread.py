@@ -80,7 +80,8 @@ class XRay:
         self.watch = Watch(main, loop, description)
         self.beats = Beats(main.loop, loop, logs)
         local, unix = is_local(listening), listening.family == socket.AF_UNIX
-        site = Site(self.watch, Events(self.watch, self.beats), logs, self.token, local=local, unix=unix)
+        self.events = Events(self.watch, self.beats)
+        site = Site(self.watch, self.events, logs, self.token, local=local, unix=unix)
         service = Service(site.guard, loop, LIMITS, quiet, codec_for("auto"), Connection)
         self._listener = ReservingListener(service, listening)
         service.on_connection_closed = self._listener.connection_ended

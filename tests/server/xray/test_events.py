@@ -68,6 +68,17 @@ def test_one_more_listener_than_there_may_be_is_told_so_and_a_place_that_was_lef
         eventually(lambda: server.xray.beats.listeners == 0)
 
 
+def test_what_was_told_is_let_go_when_nobody_listens_any_more() -> None:
+    """A cut holds every connection that it saw, and every request: until somebody listens again, perhaps for days."""
+    with live(hello) as server:
+        with Listening(server) as listening:
+            listening._head()
+            listening.event()
+            assert server.xray.events._cut is not None
+        eventually(lambda: server.xray.beats.listeners == 0)
+        eventually(lambda: server.xray.events._cut is None)
+
+
 def test_all_who_listen_are_told_the_same() -> None:
     with live(hello) as server, Listening(server) as one, Listening(server) as other:
         one._head()

@@ -7,6 +7,7 @@ import pytest
 
 from handlers.messages import Request, Response
 from handlers.router import Router
+from server.xray import site
 from server.xray.guard import SECURE
 from server.xray.replay import load, replay
 from tests.server.support import GET
@@ -184,6 +185,23 @@ def test_the_tables(server: Live) -> None:
     assert {name: len(one["rows"]) for name, one in machines.items()} == {
         name: len(counts) for name, counts in edges.items()
     }
+
+
+def test_a_long_list_is_not_encoded_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder lets nobody else have the interpreter: the loop that serves would stand still for a megabyte."""
+    encoded: list[object] = []
+    encode = site._encode
+
+    def recording(value: object) -> str:
+        encoded.append(value)
+        return encode(value)
+
+    monkeypatch.setattr(site, "_encode", recording)
+    value = {"now": 1.5, "abnormal": [{"id": str(number), "path": []} for number in range(9)], "normal": []}
+    body = site.document(value).body
+    assert isinstance(body, bytes)
+    assert json.loads(body) == value
+    assert value["abnormal"] not in encoded
 
 
 # --- closing
