@@ -3,29 +3,19 @@
 All that the page can do is tested in tests/server/xray/page; here it meets every poller, parser and dispatch.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright, of the test extra, drives the browser")
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.conftest import Start
-from tests.server.xray.page.browser import chromium, launch, looking
+from tests.server.xray.page.browser import browse, looking
 from tests.server.xray.page.crowd import HEAD, Asking, Crowd
 from tests.support.client import Client, request
 from tests.support.waiting import eventually
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if chromium() is None:
-        pytest.skip("there is no Chromium: apt-get install chromium, or name one by $CHROMIUM")
-    with sync_playwright() as driver:
-        started = launch(driver)
-        yield started
-        started.close()
+browser = pytest.fixture(scope="module")(browse)
 
 
 def test_what_is_stuck_is_seen_understood_and_closed(browser: Browser, start: Start) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, Playwright
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -39,6 +40,19 @@ def chromium() -> str | None:
 def launch(playwright: Playwright) -> Browser:
     """A browser with a profile of its own, which goes when it is closed."""
     return playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS), headless=True)
+
+
+def browse() -> Iterator[Browser]:
+    """A browser for a module's tests; skips them where there is none.
+
+    No longer than a module: while its driver runs, the main thread has a running asyncio loop, and others want theirs.
+    """
+    if chromium() is None:
+        pytest.skip("there is no Chromium: apt-get install chromium, or name one by $CHROMIUM")
+    with sync_playwright() as driver:
+        started = launch(driver)
+        yield started
+        started.close()
 
 
 class Looked:
