@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 SIZE = 10
 """Sessions: each is a process of the server, which works best with a few for each of its processors."""
 
-BACKLOG = 64
-"""Queries waiting for a session: six for each; beyond that they would only wait longer for the same refusal."""
+BACKLOG = 1000
+"""Queries waiting for a session: a hundred for each, which at a millisecond for a query wait a tenth of a second. As
+many clients at once are an ordinary burst, and to refuse them would cost more than to let them wait."""
 
 PATIENCE = 5.0
 """Seconds to wait for a session: far more than a pool that keeps up ever needs."""
@@ -140,7 +141,7 @@ class Pool:
         self._waiting = deque(waiting for waiting in self._waiting if waiting[1] is not query)
 
     def describe(self) -> str:
-        """For an operator: `postgres pool: 3 waiting of 64`."""
+        """For an operator: `postgres pool: 3 waiting of 1000`."""
         text = f"postgres pool: {len(self._waiting)} waiting of {self.backlog}"
         if self._lookups:
             return f"{text} <- {self._lookups[0].describe()}"

@@ -212,7 +212,7 @@ def test_after_a_failure_one_attempt_is_made_and_the_others_are_refused_meanwhil
         first = runner.start(fetch(database))
         runner.until(lambda: database.pool.sessions[0].state is S.AUTHENTICATING)
         assert first.describe() == (
-            "postgres pool: 1 waiting of 64 <- "
+            "postgres pool: 1 waiting of 1000 <- "
             f"postgres#1 AUTHENTICATING <- fd {database.pool.sessions[0].descriptor} readable"
         )
         runner.advance(6)
@@ -270,7 +270,7 @@ def test_a_name_is_looked_up_in_a_thread_and_whoever_waits_says_so(runner: Runne
     database.pool = pool
     task = runner.start(fetch(database))
     runner.until(lambda: "running" in task.describe())
-    assert task.describe() == "postgres pool: 1 waiting of 64 <- postgres address: running Place.attempts"
+    assert task.describe() == "postgres pool: 1 waiting of 1000 <- postgres address: running Place.attempts"
     allowed.set()
     assert runner.outcome(task) == [(1,)]
     database.close()

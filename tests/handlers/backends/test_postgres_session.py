@@ -65,8 +65,10 @@ def cause(session: Session) -> Cause | None:
 def asked(runner: Runner, database: Database, cluster: Cluster, statement: str = SLOW) -> tuple[Session, Task]:
     """A session whose server is at `statement`, and who waits for it."""
     task = runner.start(fetch(database, statement))
-    runner.until(lambda: cluster.activity("state = 'active' AND wait_event = 'PgSleep'"))
+    runner.until(lambda: any(session.state is S.AWAITING_RESULT for session in database.pool.sessions))
     [session] = [session for session in database.pool.sessions if session.state is S.AWAITING_RESULT]
+    asleep = f"pid = {session.pgconn.backend_pid} AND wait_event = 'PgSleep'"
+    runner.until(lambda: cluster.activity(asleep))
     return session, task
 
 
@@ -334,7 +336,7 @@ def test_a_frozen_server_is_504_then_503_and_nobody_waits_for_ever(runner: Runne
         runner.advance(5)
         runner.until(lambda: session.state is S.CLOSED)
         late = runner.start(fetch(database))
-        assert late.describe().startswith("postgres pool: 1 waiting of 64 <- postgres#2 ")
+        assert late.describe().startswith("postgres pool: 1 waiting of 1000 <- postgres#2 ")
         runner.advance(6)
         runner.until(lambda: late.done)
         assert refusal(late)[0] == 503
