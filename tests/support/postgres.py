@@ -176,24 +176,27 @@ class Cluster:
 
     def freeze(self) -> None:
         """SIGSTOP it, with all its children: connections are accepted by the kernel, and nobody answers."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGSTOP)
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        for child in self._children():
+            os.kill(child, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGCONT)
+        """Let it go on. The parent last: until then no child that ends is reaped, and no number given to another."""
+        assert self.process is not None
+        for child in self._children():
+            os.kill(child, signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
 
-    def _processes(self) -> list[int]:
+    def _children(self) -> list[int]:
         assert self.process is not None
         pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid, *map(int, children)]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def close(self) -> None:
         """Stop it, and remove its folder."""
         if self.process is not None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, FileNotFoundError):
                 self.thaw()
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
