@@ -288,9 +288,7 @@ def test_several_servers_are_told_apart(tmp_path: Path, start: Start) -> None:
 
 
 @pytest.mark.many
-def test_ps_of_ten_thousand_connections_stays_cheap(
-    start: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ps_of_ten_thousand_connections_stays_cheap(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
     server: ServerProcess = start("--xray", "127.0.0.1:0", "--keep-alive-timeout", "300", descriptors=10_100)
     address, before = server.wait_for("xray")["url"], server.descriptors()
     with clients(server.address, 10_000):
