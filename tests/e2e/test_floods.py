@@ -22,7 +22,7 @@ def together(count: int, work: Callable[[int], None]) -> None:
             done.result()
 
 
-def idle_cpu(server: ServerProcess, seconds: float = 1.0) -> float:
+def idle_cpu(server: ServerProcess, seconds: float = 0.5) -> float:
     """Which share of a processor the server uses while nobody asks it for anything."""
     before, begun = server.cpu(), time.monotonic()
     time.sleep(seconds)
