@@ -312,6 +312,22 @@ def test_a_final_answer_takes_the_place_of_100(connect: Connect, target: str) ->
     assert client.end() == "closed"
 
 
+def test_a_body_that_will_be_too_large_is_refused_before_it_is_sent(connect: Connect) -> None:
+    client = connect(request("/limited", "Expect: 100-continue", "Content-Length: 11", method="POST"))
+    answer = client.answer()
+    assert (answer.status, answer.interim, answer["connection"]) == (413, [], "close")
+    assert client.end() == "closed"
+
+
+def test_a_chunk_that_will_be_too_large_is_refused_before_it_is_sent(connect: Connect) -> None:
+    client = connect(request("/limited", "Expect: 100-continue", "Transfer-Encoding: chunked", method="POST"))
+    assert client.socket.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.send(b"b\r\n")
+    answer = client.answer()
+    assert (answer.status, answer.interim, answer["connection"]) == (413, [], "close")
+    assert client.end() == "closed"
+
+
 def test_a_streamed_echo_waits_for_the_body_it_asked_for(connect: Connect) -> None:
     client = connect(request("/echo", "Expect: 100-continue", "Transfer-Encoding: chunked", method="POST"))
     assert client.socket.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"

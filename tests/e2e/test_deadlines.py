@@ -82,6 +82,24 @@ def test_the_time_for_the_next_request_begins_with_the_end_of_the_last_answer(st
         assert client.end() == "closed"
 
 
+def test_an_empty_line_behind_a_body_is_no_beginning_of_a_request(start: Start) -> None:
+    """RFC 9112 section 2.2: some clients send one after a POST, which is why it is ignored. They have asked nothing:
+    a 408 would be taken for the answer to their next request."""
+    server = start("--head-timeout", "0.3", "--keep-alive-timeout", "1")
+    with Client(server.address, data=request("/read", method="POST", body=b"abc") + b"\r\n") as client:
+        begun = time.monotonic()
+        assert client.answer().status == 200
+        assert client.end() == "closed"
+        assert time.monotonic() - begun >= 1
+    with Client(server.address, data=request("/read", method="POST", body=b"abc") + b"\r\n") as client:
+        assert client.answer().status == 200
+        client.send(request("/hello"))
+        assert client.answer().body == b"hello\n"
+    server.wait_for("request", target="/hello")
+    assert server.events("connection_ended") == []
+    assert len(server.events("request")) == 3
+
+
 # --- the head
 
 
