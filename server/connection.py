@@ -25,6 +25,10 @@ from statemachines.connection import Trigger as T
 from statemachines.contract import HUNG_UP, Way
 from statemachines.engine import Edge
 
+EMPTY_LINE = (b"\r", b"\r\n")
+"""What some clients send behind a body (RFC 9112 section 2.2). It is no beginning of a request: its 408 would be taken
+for the answer to the next one."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -83,7 +87,7 @@ class Connection(Sender):
 
     def read_head(self, ready: int) -> T | None:
         """Read once, or look at what is there already (`ready` 0): has a head come?"""
-        if ready and not (self.input and self.node.state is S.AWAITING_REQUEST):
+        if ready and (not self.input or self.input in EMPTY_LINE or self.node.state is not S.AWAITING_REQUEST):
             try:
                 data = self.transport.read()
             except PeerGoneError:
@@ -108,7 +112,8 @@ class Connection(Sender):
             return T.HEAD_REFUSED
         if request is None:
             self.input = data
-            return T.HEAD_STARTED if self.node.state is S.AWAITING_REQUEST else None
+            begun = self.node.state is S.AWAITING_REQUEST and data not in EMPTY_LINE
+            return T.HEAD_STARTED if begun else None
         self.taken = reader.consumed
         self.input = data[self.taken :]
         self.requests += 1
