@@ -97,7 +97,7 @@ def connect(server: ServerProcess) -> Iterator[Connect]:
     opened: list[Client] = []
 
     def begin(data: bytes = b"", window: int | None = None) -> Client:
-        client = Client(server.address, data=data, window=window)
+        client = Client(server.address, data=data, window=window, own=True)
         opened.append(client)
         return client
 

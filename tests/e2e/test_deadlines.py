@@ -42,7 +42,7 @@ def patient(choices: list[str]) -> Iterator[ServerProcess]:
 def pair(hasty: ServerProcess, patient: ServerProcess, data: bytes) -> Iterator[tuple[Client, Client]]:
     """A connection to each server that has sent `data`. What is done in the block must take at least SHORT."""
     begun = time.monotonic()
-    with Client(patient.address, data=data) as late, Client(hasty.address, data=data) as early:
+    with Client(patient.address, data=data, own=True) as late, Client(hasty.address, data=data, own=True) as early:
         yield early, late
         assert time.monotonic() - begun >= SHORT
 

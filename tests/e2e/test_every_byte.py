@@ -157,7 +157,7 @@ def test_a_half_close_at_every_byte_of_an_answer_gets_the_rest_of_it(server: Ser
 
 @pytest.mark.parametrize("fraction", range(0, 100, 10))
 def test_the_peer_resets_in_the_middle_of_a_large_answer(server: ServerProcess, fraction: int) -> None:
-    client = Client(server.address, data=request("/bytes/8000000"), window=16384)
+    client = Client(server.address, data=request("/bytes/8000000"), window=16384, own=True)
     client.take(80_000 * fraction + 1)
     client.reset()
     if fraction < 50:
@@ -175,7 +175,7 @@ def test_a_reset_after_half_an_upload_runs_no_handler(server: ServerProcess, mar
 
 
 def test_a_half_close_inside_an_upload_that_is_echoed_cuts_the_answer(server: ServerProcess) -> None:
-    with Client(server.address, data=request("/echo", "Content-Length: 100000", method="POST")) as client:
+    with Client(server.address, data=request("/echo", "Content-Length: 100000", method="POST"), own=True) as client:
         client.send(b"x" * 50_000)
         client.take(1000)
         client.half_close()

@@ -132,7 +132,7 @@ def test_an_error_in_the_middle_cuts_the_answer_so_that_it_is_seen(
     server: ServerProcess, connect: Connect, target: str
 ) -> None:
     label = f"after-{target.rpartition('/')[2]}-{target.split('/')[1]}"
-    with Client(server.address, data=request(target) + request(f"/mark/{label}")) as client:
+    with Client(server.address, data=request(target) + request(f"/mark/{label}"), own=True) as client:
         with pytest.raises(CutShort) as cut:
             client.answer()
         assert cut.value.how == "reset"

@@ -139,7 +139,7 @@ def test_n_passes_and_n_plus_one_is_refused(narrow: ServerProcess, name: str, st
             client.send(pair.passes[at : at + step])
         assert client.answer().status == 200
         assert client.get("/hello").status == 200
-    with Client(narrow.address) as client:
+    with Client(narrow.address, own=True) as client:
         for at in range(0, len(pair.refused), step):
             if not client.try_send(pair.refused[at : at + step]):
                 break

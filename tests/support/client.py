@@ -57,11 +57,24 @@ class Answer:
         return self.body.decode()
 
 
+_own_addresses = (f"127.{middle >> 8}.{middle & 255}.{last}" for middle in range(257, 65536) for last in range(1, 255))
+
+
 class Client:
-    """One connection to a server, blocking, with a timeout that means `it hangs`."""
+    """One connection to a server, blocking, with a timeout that means `it hangs`.
+
+    `own` connects from an address that no other client of this run has, so that no other connection in a server's log
+    has its `name`: ports are used again soon.
+    """
 
     def __init__(
-        self, address: Address, *, timeout: float = PATIENCE, window: int | None = None, data: bytes = b""
+        self,
+        address: Address,
+        *,
+        timeout: float = PATIENCE,
+        window: int | None = None,
+        data: bytes = b"",
+        own: bool = False,
     ) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
@@ -70,6 +83,8 @@ class Client:
         self.buffer = b""
         self.received = 0
         try:
+            if own:
+                self.socket.bind((next(_own_addresses), 0))
             self.socket.connect(address)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.name = "{}:{}".format(*self.socket.getsockname())

@@ -190,8 +190,9 @@ class ServerProcess:
                     self.kill()
                     raise
             assert status == 0, (status, self.noise)
-        assert self.noise == []
-        assert [line for line in self.log if line["event"] in DISASTERS] == []
+        disasters = [line for line in self.log if line["event"] in DISASTERS]
+        assert not self.noise, self.noise
+        assert not disasters, disasters
 
 
 @contextmanager
