@@ -18,6 +18,6 @@ def _say_nothing(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
-    Engine.fire = fire_without(*sys.argv[1].split(","))  # type: ignore[assignment,method-assign]
+    Engine.walk = fire_without(*sys.argv[1].split(","))  # type: ignore[assignment,method-assign]
     Connection.ended = _say_nothing  # type: ignore[assignment,method-assign]
     raise SystemExit(main(sys.argv[2:]))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import transitions
 
 from statemachines.contract import Deadline, Name, Row, Spec, Table, Unbounded, Way
-from statemachines.engine import define
+from statemachines.definition import define
 
 
 class Line(NamedTuple):

@@ -97,17 +97,32 @@ class Request:
         """The whole body. Raises HTTPError 413 beyond `body_limit`; is cancelled when the client leaves."""
         return b"".join([piece async for piece in self])
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> "Pieces":
         """The body piece by piece, as it comes: each at most what one readiness event read."""
-        while not self.body_ended:
-            piece = await NEXT_PIECE
-            if not piece:
-                self.body_ended = True
-                return
-            yield piece
+        return Pieces(self)
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
+
+
+class Pieces:
+    """The pieces of a request's body; as many iterators as there are, each piece comes once."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __aiter__(self) -> "Pieces":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._request.body_ended:
+            piece = await NEXT_PIECE
+            if piece:
+                return piece
+            self._request.body_ended = True
+        raise StopAsyncIteration
 
 
 def _origin_form(target: str) -> str:

@@ -36,7 +36,7 @@ Handler = Callable[..., Answer]
 H = TypeVar("H", bound=Handler)
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_NOT_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
+_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")

@@ -72,6 +72,8 @@ class Exchange:
         """What the handler waits for, while it does."""
         self.produced = 0
         """Bytes of a streamed body handed to the connection."""
+        self._result: object = None
+        self._error: BaseException | None = None
         self._steps: _Steps | None = None
         self._pieces: Any = None
         self._held: object = _END
@@ -110,7 +112,7 @@ class Exchange:
     def resume(self) -> T | None:
         """Go on with what the operation brought."""
         result, error = self._result, self._error
-        del self._result, self._error
+        self._result = self._error = None
         return self._step(result, error)
 
     def give(self, piece: bytes) -> T | None:

@@ -1,26 +1,23 @@
 """The engine: rows -> one shared `transitions.Machine` -> compiled edges; `fire` runs to completion.
 
-`transitions` is the definition: whatever is made for that library works on `Engine.definition`. One is built for each
-table, without a model: a Machine for each connection would cost 38 KiB. A connection is that definition's model, a
-slotted object (`Machine`) that knows the node it stands on.
+`transitions` is the definition (statemachines.definition). A connection is that definition's model, a slotted object
+(`Machine`) that knows the node it stands on.
 
 The library's own dispatch takes many microseconds a trigger, so the definition is compiled once into nodes and edges,
-and `fire` walks those. What the compiler does not know of the library it refuses by name, so that a compiled machine
-can never mean something else than its definition. `Dispatch.TRANSITIONS` runs every trigger through the library
-instead; a property test shows that both do the same.
+and `fire` walks those. `Dispatch.TRANSITIONS` runs every trigger through the library instead; a property test shows
+that both do the same.
 
-The one door: `Engine.enter` and the same few lines written out in `Engine.fire` are the only places that move a
+The one door: `Engine.enter` and the same few lines written out in `Engine.walk` are the only places that move a
 machine. History, dwell times and counts are kept there, so they cannot disagree with the state.
 """
 
 import enum
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, cast
-
-import transitions
+from typing import Any
 
 from statemachines.contract import HUNG_UP, Deadline, Interest, Name, Row, Spec, Table
+from statemachines.definition import Compiled, TableError, define, passages
 
 Action = Callable[[Any], Name | None]
 Guard = Callable[[Any], bool]
@@ -37,10 +34,6 @@ class Dispatch(enum.StrEnum):
 
     COMPILED = "compiled"
     TRANSITIONS = "transitions"
-
-
-class TableError(Exception):
-    """A table or a definition that the engine does not run; the message says what is wrong with it."""
 
 
 class UnexpectedTrigger(Exception):
@@ -173,9 +166,14 @@ class Engine:
     """One table, compiled for one class of models and one clock.
 
     `limits` maps a deadline's option to seconds; what is missing has the table's default. `observer` is told of each
-    passage: for state changes in a debugging log. Raises TableError when the
-    table is not sound, or when `model` lacks a method that it names.
+    passage: for state changes in a debugging log. Raises TableError when the table is not sound, or when `model` lacks
+    a method that it names.
+
+    `fire` runs a machine from a trigger until an action hands back None. It raises UnexpectedTrigger, or what an action
+    raises (the state is then the one the row led to).
     """
+
+    fire: Callable[[Machine, Name | None], None]
 
     def __init__(
         self,
@@ -191,18 +189,19 @@ class Engine:
         self._observer = observer
         self.definition = define(table)
         self.nodes = [Node(spec, index, model, limits or {}) for index, spec in enumerate(table.specs)]
-        self.edges = _compile(self.definition, table, self.nodes, model)
+        rows = passages(self.definition, table)
+        self.edges = _compile(rows, table, self.nodes, model)
+        self._passages = {row.transition: edge for row, edge in zip(rows, self.edges, strict=True)}
         self.initial = next(node for node in self.nodes if node.state is table.initial)
+        self.fire = self.walk
         if dispatch is Dispatch.TRANSITIONS:
-            self._passages = dict(zip(_transitions_of(self.definition, table), self.edges, strict=True))
-            self.definition.engine = self
-            self.fire = self._fire_by_library  # type: ignore[method-assign]
+            self.definition.enter = self._enter_by_library
+            self.fire = self._walk_by_library
         elif observer is not None:
-            self.fire = self._fire_observed  # type: ignore[method-assign]
+            self.fire = self._walk_observed
 
-    def fire(self, machine: Machine, trigger: Name | None) -> None:
-        """Run `machine` from `trigger` until an action hands back None. Raises UnexpectedTrigger, or what an action
-        raises (the state is then the one the row led to)."""
+    def walk(self, machine: Machine, trigger: Name | None) -> None:
+        """`fire`, by the compiled edges."""
         clock = self.clock
         while trigger is not None:
             node = machine.node
@@ -223,7 +222,7 @@ class Engine:
             trigger = edge.action(machine)
 
     def enter(self, machine: Machine, edge: Edge) -> None:
-        """The one door, for those who have time; `fire` has it written out, a call costs a quarter of a passage."""
+        """The one door, for those who have time; `walk` has it written out, a call costs a quarter of a passage."""
         now = self.clock()
         stay = now - machine.since
         edge.source.dwell[int(stay * 1e6).bit_length()] += 1
@@ -235,7 +234,7 @@ class Engine:
         if self._observer is not None:
             self._observer(machine, edge)
 
-    def _fire_observed(self, machine: Machine, trigger: Name | None) -> None:
+    def _walk_observed(self, machine: Machine, trigger: Name | None) -> None:
         """`fire`, telling the observer of each passage before its action runs."""
         while trigger is not None:
             edge = machine.node.edges.get(trigger)
@@ -246,7 +245,7 @@ class Engine:
             self.enter(machine, edge)
             trigger = edge.action(machine)
 
-    def _fire_by_library(self, machine: Machine, trigger: Name | None) -> None:
+    def _walk_by_library(self, machine: Machine, trigger: Name | None) -> None:
         """`fire`, with the library's own dispatch choosing the row and calling guard and action."""
         while trigger is not None:
             if not machine.accepts(trigger):
@@ -255,85 +254,21 @@ class Engine:
             self.definition.events[trigger].trigger(machine)
             trigger = self.definition.handed_back
 
+    def _enter_by_library(self, machine: Machine, passage: Any) -> None:
+        self.enter(machine, self._passages[passage])
+
     def ended(self) -> int:
         """How many machines have reached a final state."""
         return sum(edge.count for edge in self.edges if edge.dest.final)
 
-    def passage(self, transition: transitions.Transition) -> Edge:
-        """The edge that was compiled from `transition`."""
-        return self._passages[transition]
 
-
-class Passage(transitions.Transition):
-    """The library's transition; its change of state goes through the engine's door."""
-
-    def _change_state(self, event_data: transitions.EventData) -> None:
-        definition, machine = event_data.machine, event_data.model
-        assert isinstance(definition, Definition)
-        assert isinstance(machine, Machine)
-        assert definition.engine is not None, "a definition without an engine is only for drawing"
-        definition.engine.enter(machine, definition.engine.passage(self))
-
-
-class Definition(transitions.Machine):
-    """A table as the library's own machine, without a model. An action's result is kept: it is the next trigger."""
-
-    transition_cls = Passage
-    engine: Engine | None = None
-    handed_back: Name | None = None
-
-    def callback(self, func: Any, event_data: transitions.EventData) -> None:
-        """Call an action, as the library does, and keep what it hands back."""
-        action = cast("Callable[[], Name | None]", self.resolve_callable(func, event_data))
-        self.handed_back = action()
-
-
-def define(table: Table) -> Definition:
-    """The shared `transitions.Machine` of `table`."""
-    definition = Definition(
-        model=None,
-        states=[{"name": spec.state, "final": spec.final} for spec in table.specs],
-        initial=table.initial,
-        auto_transitions=False,
-        queued=False,
-        name=table.name,
-    )
-    for row in table.rows:
-        definition.add_transition(
-            row.trigger.name, row.source, row.dest, conditions=row.guard or None, after=row.action or None
-        )
-    return definition
-
-
-def _transitions_of(definition: transitions.Machine, table: Table) -> list[transitions.Transition]:
-    """The definition's transitions in the order of the table's rows. The library keeps those of one source and trigger
-    in the order in which they were added."""
-    groups = {
-        (state, trigger): list(found)
-        for trigger, event in definition.events.items()
-        for state, found in event.transitions.items()
-    }
-    ordered = []
-    for row in table.rows:
-        found = groups.get((row.source.name, row.trigger.name))
-        if not found:
-            raise TableError(f"{table.name}: its definition has no transition for {row.source} on {row.trigger}")
-        ordered.append(found.pop(0))
-    if more := [f"{state} on {trigger}" for (state, trigger), left in groups.items() if left]:
-        raise TableError(f"{table.name}: its definition has transitions that are no rows: {', '.join(more)}")
-    return ordered
-
-
-def _compile(definition: transitions.Machine, table: Table, nodes: list[Node], model: type) -> list[Edge]:
-    """Nodes linked by edges, made from the definition; in the order of the table's rows."""
-    _refuse_unknown(definition)
+def _compile(rows: list[Compiled], table: Table, nodes: list[Node], model: type) -> list[Edge]:
+    """Nodes linked by edges, made from the definition's passages; in the order of the table's rows."""
     by_name = {node.state.name: node for node in nodes}
     edges: list[Edge] = []
-    for row, transition in zip(table.rows, _transitions_of(definition, table), strict=True):
-        _refuse_unknown_in(transition)
-        source, dest = by_name[str(transition.source)], by_name[str(transition.dest)]
-        guards = [condition.func for condition in transition.conditions]
-        edge = Edge(row, source, dest, _method(model, *guards), _method(model, *transition.after))
+    for row, found in zip(table.rows, rows, strict=True):
+        source, dest = by_name[found.source], by_name[found.dest]
+        edge = Edge(row, source, dest, _method(model, found.guard), _method(model, found.action))
         above = source.edges.setdefault(row.trigger, edge)
         if above is not edge:
             while above.otherwise is not above:
@@ -346,55 +281,11 @@ def _compile(definition: transitions.Machine, table: Table, nodes: list[Node], m
     return edges
 
 
-def _method(model: type, *names: Any) -> Callable[..., Any] | None:
+def _method(model: type, name: str) -> Callable[..., Any] | None:
     """The model's method of that name; None where no name is given."""
-    names = tuple(name for name in names if name)
-    if not names:
+    if not name:
         return None
-    found = getattr(model, names[0], None)
+    found = getattr(model, name, None)
     if found is None:
-        raise TableError(f"{model.__name__} has no method {names[0]}, which its table names")
+        raise TableError(f"{model.__name__} has no method {name}, which its table names")
     return found  # type: ignore[no-any-return]
-
-
-_MACHINE_CALLBACKS = (
-    "prepare_event",
-    "before_state_change",
-    "after_state_change",
-    "finalize_event",
-    "on_exception",
-    "on_final",
-)
-
-
-def _refuse_unknown(definition: transitions.Machine) -> None:
-    refused = [name for name in _MACHINE_CALLBACKS if getattr(definition, name, None)]
-    refused += [name for name in ("send_event", "ignore_invalid_triggers") if getattr(definition, name, None)]
-    refused += ["queued"] if definition.has_queue else []
-    refused += ["another model_attribute"] if definition.model_attribute != "state" else []
-    refused += [f"ignore_invalid_triggers of {state.name}" for state in definition.states.values() if _ignores(state)]
-    refused += [
-        f"{callbacks} of {state.name}"
-        for state in definition.states.values()
-        for callbacks in ("on_enter", "on_exit")
-        if getattr(state, callbacks)
-    ]
-    if refused:
-        raise TableError(f"{definition.name}the compiler does not support {', '.join(refused)}")
-
-
-def _ignores(state: transitions.State) -> bool:
-    return bool(state.ignore_invalid_triggers)
-
-
-def _refuse_unknown_in(transition: transitions.Transition) -> None:
-    refused = [name for name in ("prepare", "before") if getattr(transition, name)]
-    refused += ["more than one condition"] if len(transition.conditions) > 1 else []
-    refused += (
-        ["a callable as condition"] if any(callable(condition.func) for condition in transition.conditions) else []
-    )
-    refused += ["unless"] if any(not condition.target for condition in transition.conditions) else []
-    refused += ["more than one action"] if len(transition.after) > 1 else []
-    refused += ["internal transitions"] if transition.dest is None else []
-    if refused:
-        raise TableError(f"{transition!r}: the compiler does not support {', '.join(refused)}")

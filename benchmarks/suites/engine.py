@@ -5,7 +5,7 @@ rows have three guards above their default, all of which say no. Models do nothi
 what is measured is dispatch. Stock `transitions` is used as its documentation shows: one Machine, the model's triggers
 bound to it as methods, conditions and `after` callbacks by name.
 
-What recording costs is found by leaving lines out of `Engine.fire` itself: its source is taken, the named lines are
+What recording costs is found by leaving lines out of `Engine.walk` itself: its source is taken, the named lines are
 dropped, and the rest is compiled. So the loop that is measured is the one that runs, and a line that is no longer there
 is an error here.
 """
@@ -122,7 +122,7 @@ RECORDING = {
     "history": ("machine.trail +=",),
     "count": ("edge.count += 1",),
 }
-"""What recording consists of, and the lines of `Engine.fire` that do it."""
+"""What recording consists of, and the lines of `Engine.walk` that do it."""
 
 
 def without(engine: engines.Engine, *parts: str) -> Callable[[engines.Machine, c.Name | None], None]:
@@ -132,16 +132,16 @@ def without(engine: engines.Engine, *parts: str) -> Callable[[engines.Machine, c
 
 
 def fire_without(*parts: str) -> Callable[[engines.Engine, engines.Machine, c.Name | None], None]:
-    """The function `Engine.fire` without these parts of the recording."""
+    """The function `Engine.walk` without these parts of the recording."""
     unwanted = [line for part in parts for line in RECORDING[part]]
-    lines = textwrap.dedent(inspect.getsource(engines.Engine.fire)).splitlines()
+    lines = textwrap.dedent(inspect.getsource(engines.Engine.walk)).splitlines()
     for start in unwanted:
         if not any(line.strip().startswith(start) for line in lines):
-            raise LookupError(f"Engine.fire has no line `{start}` any more: benchmarks/suites/engine.py names it")
+            raise LookupError(f"Engine.walk has no line `{start}` any more: benchmarks/suites/engine.py names it")
     kept = [line for line in lines if not line.strip().startswith(tuple(unwanted))]
     scope: dict[str, Any] = dict(vars(engines))
     exec("\n".join(kept), scope)
-    fire: Callable[[engines.Engine, engines.Machine, c.Name | None], None] = scope["fire"]
+    fire: Callable[[engines.Engine, engines.Machine, c.Name | None], None] = scope["walk"]
     return fire
 
 

@@ -10,7 +10,7 @@ from diagrams.picture import LANES, Line, Look, limit_of, look_of, picture_of, w
 from statemachines import connection, listener
 from statemachines.connection import TABLE, State, Trigger
 from statemachines.contract import Name, Row, Table, Way
-from statemachines.engine import Definition, define
+from statemachines.definition import Definition, define
 from statemachines.tables import TABLES
 
 S, T = State, Trigger

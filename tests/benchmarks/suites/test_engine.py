@@ -50,7 +50,7 @@ def test_what_is_left_out_is_only_recording(parts: tuple[str, ...]) -> None:
 
 def test_a_line_that_is_no_longer_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, _ = compiled(connection.TABLE, Dispatch.COMPILED)
-    source = inspect.getsource(Engine.fire)
+    source = inspect.getsource(Engine.walk)
 
     def changed(_: Any) -> str:
         return source.replace("edge.count += 1", "edge.count = edge.count + 1")

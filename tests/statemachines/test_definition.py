@@ -1,4 +1,4 @@
-"""What the compiler makes of a table, and of the library: what it does not support it refuses by name."""
+"""The library's machine of a table, and what is compiled of it: what is not supported is refused by name."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,8 @@ import transitions
 
 from statemachines import engine as engine_module
 from statemachines.contract import Row
-from statemachines.engine import Definition, Dispatch, Engine, Machine, TableError, define
+from statemachines.definition import Definition, TableError, define
+from statemachines.engine import Dispatch, Engine, Machine
 from tests.statemachines.recording import Clock, machine_of, recording_model
 from tests.statemachines.walker import TABLE, S, T
 
