@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import get_ident
+from typing import Any
 
 from server.poller import READABLE, Poller
 from statemachines import wakeup
@@ -53,11 +54,17 @@ class Loop:
         self.limits = limits or {}
         self.dispatch = dispatch
         self.machines: dict[int, Machine] = {}
+        self.kept: dict[object, Any] = {}
+        """As Loop.kept of the contract."""
         self.now = clock()
         """The time at the last wake-up."""
         self.turns = 0
         self.thread = 0
         """The identity of the thread that runs it, once it does."""
+        self.waiting = False
+        """Whether it waits for readiness now."""
+        self.stepping: Machine | None = None
+        """The machine whose step it is in, the innermost where one has fired another; None between two batches."""
         self.lags = [0] * BUCKETS
         """How late the sweeps were, as in a node's dwell: a loop that is busy, or stood in a handler, comes late."""
         self.crashed = crashed
@@ -83,10 +90,12 @@ class Loop:
     def fire(self, machine: Machine, trigger: Name) -> None:
         """Run `machine` from `trigger`, for a reason outside its own readiness."""
         self._has_deadlines = True
+        outer, self.stepping = self.stepping, machine
         try:
             machine.engine.fire(machine, trigger)
         except Exception as error:  # noqa: BLE001 - one machine's fault must not end the others
             self._close_crashed(machine, error)
+        self.stepping = outer
         self._settle(machine)
 
     def revisit(self, machine: Machine) -> None:
@@ -128,7 +137,9 @@ class Loop:
     def turn(self, timeout: float | None) -> None:
         """One turn: wait at most `timeout` seconds, then let every machine that is ready run to completion."""
         machines = self.machines
+        self.waiting = True
         events = self.poller.wait(timeout)
+        self.waiting = False
         self.now = self.clock()
         self.turns += 1
         for descriptor, ready in events:
@@ -137,6 +148,7 @@ class Loop:
                 self._dispatch(machine, ready)
         if self._revisits:
             self._revisit()
+        self.stepping = None
         if events:
             self._has_deadlines = True
         if self._closing:
@@ -198,6 +210,7 @@ class Loop:
         if not ready & node.heeds:
             self._register(machine)
             return
+        self.stepping = machine
         try:
             trigger = node.when_ready(machine, ready)
             if trigger is not None:
@@ -236,6 +249,7 @@ class Loop:
 
     def _dispatch_buffered(self, machine: Machine) -> None:
         """As `_dispatch`, with readiness 0: nothing is new at the descriptor."""
+        self.stepping = machine
         try:
             trigger = machine.node.when_ready(machine, 0)
             if trigger is not None:

@@ -189,6 +189,10 @@ class Loop(Protocol):
     def dispatch(self) -> "Dispatch":
         """Who walks the tables of the machines that run on it."""
 
+    @property
+    def kept(self) -> dict[object, Any]:
+        """What shells keep for this loop and as long as it lives, by whose it is: pools, engines."""
+
     def add(self, machine: "Machine") -> None:
         """Put a machine into the map under its `descriptor` and wait for what its state waits for."""
 

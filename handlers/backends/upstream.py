@@ -21,7 +21,6 @@ import re
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, Self
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from handlers.backends.upstream_call import Call, Step, UpstreamError
 from handlers.backends.upstream_gate import Head
@@ -147,7 +146,7 @@ class Upstream:
         self.hosts = [url.partition("://")[2].rstrip("/").encode("ascii") for url in urls]
         self.bounds = bounds or Bounds()
         self.probing = probing
-        self._sites: WeakKeyDictionary[Loop, Site] = WeakKeyDictionary()
+        self._sites: list[Site] = []
         self._last: tuple[Loop | None, Any] = (None, None)
         self._budget = BUDGET
 
@@ -155,9 +154,10 @@ class Upstream:
         """The pools of `loop`."""
         if self._last[0] is loop:
             return self._last[1]  # type: ignore[no-any-return]
-        site = self._sites.get(loop)
+        site: Site | None = loop.kept.get(self)
         if site is None:
-            site = self._sites[loop] = Site(self, loop)
+            site = loop.kept[self] = Site(self, loop)
+            self._sites.append(site)
         self._last = (loop, site)
         return site
 
@@ -194,7 +194,7 @@ class Upstream:
 
     def close(self) -> None:
         """Keep no connection any more."""
-        for site in self._sites.values():
+        for site in self._sites:
             for pool in site.pools:
                 pool.close()
 

@@ -22,7 +22,6 @@ from typing import Any
 
 from handlers.operations import Executor, Operation
 from server.loop import Loop
-from server.poller import Poll, Select
 from statemachines.engine import Machine, Node
 
 PATIENCE = 0.1
@@ -119,47 +118,32 @@ def take_from_outside(loop: Loop, asked: float | None = None) -> Cut:
     return Cut(now, seen, loop.turns, seconds, 0.0, Blocked(seconds, machine, stack))
 
 
-_STEPS = {step.__code__ for step in (Loop._dispatch, Loop._dispatch_buffered, Loop.fire)}  # noqa: SLF001
-"""The methods of a loop in which a machine runs, in a variable of that name: the loop marks nothing, so it costs
-nothing until we look."""
-
-
-_WAITS = {wait.__code__ for wait in (Loop.run, Loop._patience, Loop.turn, Poll.wait, Select.wait)}  # noqa: SLF001
-"""Where a loop is when it waits for readiness, or is between two machines' steps: epoll's wait has no frame."""
-
 Step = tuple[int, Machine | None, float]
 """A loop's turn, the machine that runs in it, and since when that is in its state."""
 
 
 def step_of(loop: Loop) -> Step | None:
     """The step in which the loop is; None where it is in none, but waits."""
-    frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - documented, in spite of its name
-    if frame is not None and frame.f_code in _WAITS:
+    if loop.waiting:
         return None
-    machine = None
-    while frame is not None and machine is None:
-        machine, frame = _machine_of(loop, frame), frame.f_back
+    machine = _stepping(loop)
     return loop.turns, machine, machine.since if machine is not None else 0.0
 
 
-def _machine_of(loop: Loop, frame: FrameType) -> Machine | None:
-    """The machine whose step a frame is."""
-    found = frame.f_locals.get("machine") if frame.f_code in _STEPS else None
-    return found if isinstance(found, Machine) and found is not loop.wake_up else None
+def _stepping(loop: Loop) -> Machine | None:
+    """The machine whose step the loop is in; what is called from other threads is nobody's step."""
+    machine = loop.stepping
+    return machine if machine is not loop.wake_up else None
 
 
 def standing_in(loop: Loop) -> tuple[Machine | None, tuple[Frame, ...]]:
-    """The machine whose step the loop's thread is in, the innermost where several are, and the stack."""
+    """The machine whose step the loop's thread is in, and the thread's stack."""
     frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - documented, in spite of its name
     frames: list[FrameType] = []
-    machine: Machine | None = None
-    while frame is not None:
-        if len(frames) < DEPTH:
-            frames.append(frame)
-        if machine is None:
-            machine = _machine_of(loop, frame)
+    while frame is not None and len(frames) < DEPTH:
+        frames.append(frame)
         frame = frame.f_back
-    return machine, tuple(_read(frame) for frame in reversed(frames))
+    return _stepping(loop), tuple(_read(frame) for frame in reversed(frames))
 
 
 def _read(frame: FrameType) -> Frame:

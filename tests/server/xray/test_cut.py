@@ -285,7 +285,7 @@ def test_a_loop_that_waits_for_readiness_is_not_blocked_since_it_began_to(monkey
 
 
 @pytest.mark.parametrize("name", ["epoll", "poll", "select"])
-def test_a_loop_is_known_to_wait_by_its_stack(name: str) -> None:
+def test_a_loop_says_whether_it_waits(name: str) -> None:
     loop = Loop(open_poller(name), lambda *_: None)
     entered, go_on = threading.Event(), threading.Event()
 
