@@ -12,9 +12,10 @@ machine. History, dwell times and counts are kept there, so they cannot disagree
 """
 
 import enum
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from mypy_extensions import mypyc_attr
 
 from statemachines.contract import HUNG_UP, Deadline, Interest, Name, Row, Spec, Table
 from statemachines.definition import Compiled, TableError, define, passages
@@ -23,7 +24,9 @@ Action = Callable[[Any], Name | None]
 Guard = Callable[[Any], bool]
 
 HISTORY = 32
-"""Edges a machine remembers. Seven exchanges of the usual kind, or the whole of an odd one; 2 KiB when full."""
+"""Edges a machine remembers: ten exchanges of the usual kind, or the whole of an odd one; 1.3 KiB when full."""
+
+_EMPTY: list[Any] = [None] * 2 * HISTORY
 
 BUCKETS = 64
 """Dwell buckets: bucket b counts stays of less than 2**b microseconds that no bucket before it counts."""
@@ -109,6 +112,7 @@ class Edge:
         return f"{self.source.state} --{self.trigger}--> {self.dest.state}"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Machine:
     """A machine that runs: the model of its table's definition. Shells derive from it and add their actions.
 
@@ -116,15 +120,18 @@ class Machine:
     was last renewed.
     """
 
-    __slots__ = ("descriptor", "engine", "node", "registered", "since", "spent", "trail")
+    __slots__ = ("descriptor", "engine", "node", "registered", "since", "spent", "trail", "trail_end")
 
     def __init__(self, engine: "Engine", descriptor: int) -> None:
         self.engine = engine
         self.descriptor = descriptor
         self.registered = 0
         """The interest that the poller has been told of; kept by the loop."""
-        self.trail: deque[float | Edge] = deque(maxlen=2 * HISTORY)
-        """The history as the engine keeps it: time, edge, time, edge. A pair each would cost twice the memory."""
+        self.trail = _EMPTY[:]
+        """The history as the engine keeps it: a ring of time, edge, time, edge. A pair each would cost twice the
+        memory."""
+        self.trail_end = 0
+        """Where the next passage is written, over the oldest."""
         self.since = engine.clock()
         self.spent = [0.0] * len(engine.nodes)
         self.node = engine.initial
@@ -137,8 +144,7 @@ class Machine:
     @property
     def history(self) -> list[tuple[float, Edge]]:
         """Its last passages, oldest first: the time of each, and the edge."""
-        trail = iter(self.trail)
-        return list(zip(trail, trail, strict=True))  # type: ignore[arg-type]
+        return unrolled(self.trail, self.trail_end)
 
     def accepts(self, trigger: Name) -> bool:
         """Whether there is a row for `trigger` in this state."""
@@ -160,6 +166,12 @@ class Machine:
 
     def __repr__(self) -> str:
         return f"<{self.engine.table.name} fd {self.descriptor} {self.node.state}>"
+
+
+def unrolled(trail: list[Any], end: int) -> list[tuple[float, Edge]]:
+    """The passages of a trail that ends at `end`, oldest first."""
+    whole = trail[end:] + trail[:end]
+    return [(whole[at], whole[at + 1]) for at in range(0, len(whole), 2) if whole[at + 1] is not None]
 
 
 class Engine:
@@ -213,10 +225,18 @@ class Engine:
                 edge = edge.otherwise
             now = clock()
             stay = now - machine.since
-            node.dwell[int(stay * 1e6).bit_length()] += 1
-            machine.spent[node.index] += stay
+            dwell = node.dwell
+            bucket = int(stay * 1e6).bit_length()
+            dwell[bucket] = dwell[bucket] + 1
+            spent = machine.spent
+            spent[node.index] = spent[node.index] + stay
             machine.since = now
-            machine.trail += (now, edge)
+            trail = machine.trail
+            end = machine.trail_end
+            trail[end] = now
+            trail[end + 1] = edge
+            end += 2
+            machine.trail_end = end if end < len(trail) else 0
             edge.count += 1
             machine.node = edge.dest
             trigger = edge.action(machine)
@@ -228,7 +248,9 @@ class Engine:
         edge.source.dwell[int(stay * 1e6).bit_length()] += 1
         machine.spent[edge.source.index] += stay
         machine.since = now
-        machine.trail += (now, edge)
+        end = machine.trail_end
+        machine.trail[end : end + 2] = (now, edge)
+        machine.trail_end = (end + 2) % len(machine.trail)
         edge.count += 1
         machine.node = edge.dest
         if self._observer is not None:

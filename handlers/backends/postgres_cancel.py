@@ -63,7 +63,8 @@ class CancelRequest(Machine):
 
     def close(self) -> None:
         """Close the descriptor, and libpq's; then tell the session."""
-        taken = bool(self.trail) and self.history[-1][1].trigger is T.REQUEST_TAKEN
+        history = self.history
+        taken = bool(history) and history[-1][1].trigger is T.REQUEST_TAKEN
         os.close(self.descriptor)
         self._cancelling.finish()
         tell(self._session, taken=taken)

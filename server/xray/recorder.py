@@ -15,7 +15,7 @@ from typing import Any
 
 from server.xray.missed import MissedRequests
 from statemachines.contract import Facts, Way
-from statemachines.engine import HISTORY, Edge, Engine, Machine
+from statemachines.engine import HISTORY, Edge, Engine, Machine, unrolled
 
 NORMAL = 256
 """Normal ends kept: the last second or so of a busy server, the last hour of a quiet one."""
@@ -69,12 +69,13 @@ class Recording:
 
 
 def passages(machine: Machine) -> list[tuple[float, Edge]]:
-    """As Machine.history, from another thread: it may be between the two halves of a passage. The copy of the trail is
-    one C call; an edge without its time at the beginning, or a time without its edge at the end, is left out."""
-    trail: list[Any] = list(machine.trail)
-    if trail and isinstance(trail[0], Edge):
-        del trail[0]
-    return list(zip(trail[0::2], trail[1::2], strict=False))
+    """As Machine.history, from another thread: the machine may be between the two halves of a passage. The copy of the
+    trail is one C call; the place that is written next, where the oldest is, is left out."""
+    end, trail = machine.trail_end, machine.trail[:]
+    while end != machine.trail_end:
+        end, trail = machine.trail_end, machine.trail[:]
+    trail[end + 1] = None
+    return unrolled(trail, end)
 
 
 def recording_of(

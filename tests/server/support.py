@@ -9,7 +9,6 @@ import contextlib
 import os
 import socket
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
@@ -221,7 +220,7 @@ class Client:
         self.at_end = False
         self.was_reset = False
         self._told = 0
-        connection.trail = deque()  # without a bound: stories are told whole
+        connection.trail = [None] * 8192  # stories are told whole
 
     def send(self, data: bytes) -> Whole:
         """Send, let the loop come to rest, and tell."""

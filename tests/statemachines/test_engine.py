@@ -281,12 +281,16 @@ def test_history_keeps_the_last_passages_and_forgets_the_one_before(dispatch: Di
 
 
 @both
-def test_the_trail_is_the_history_without_its_pairs_and_bounded_like_it(dispatch: Dispatch) -> None:
+def test_the_trail_is_a_ring_that_never_grows(dispatch: Dispatch) -> None:
     machine = machine_of(TABLE, dispatch, Clock(0.0, tick=1.0))
+    ring = machine.trail
     for _ in range(HISTORY + 5):
         machine.engine.fire(machine, T.CALLED)
-    assert list(machine.trail) == [part for pair in machine.history for part in pair]
-    assert len(machine.trail) == machine.trail.maxlen == 2 * HISTORY
+    assert machine.trail is ring
+    assert len(ring) == 2 * HISTORY
+    assert machine.trail_end == 10
+    assert ring[8] == machine.history[-1][0]
+    assert ring[10] == machine.history[0][0]
 
 
 @both

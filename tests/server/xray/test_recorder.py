@@ -1,9 +1,5 @@
 """The recorder: what is kept of those that have ended, and the bounds of it."""
 
-from collections import deque
-
-import pytest
-
 from server.xray.recorder import LONGEST, Recorder, passages, recording_of, told
 from statemachines.connection import Trigger as T
 from statemachines.contract import Facts
@@ -91,7 +87,7 @@ def test_a_recording_holds_no_field_of_the_request_and_a_line_of_bounded_length(
 def test_a_long_path_keeps_its_end_and_says_that_it_is_not_whole() -> None:
     with bench_of(hello) as bench:
         client = bench.connect()
-        client.connection.trail = deque(maxlen=2 * HISTORY)
+        client.connection.trail = [None] * 2 * HISTORY
         for _ in range(HISTORY):
             client.send(GET)
         client.half_close()
@@ -119,16 +115,28 @@ def test_an_open_machine_can_be_recorded_too() -> None:
         assert (one.ended_at, one.edge, one.ending(), one.requests) == (None, None, "", 1)
 
 
-@pytest.mark.parametrize(("dropped", "dangling"), [(0, 0), (1, 0), (0, 1), (1, 1)])
-def test_a_history_read_in_the_middle_of_a_passage_is_whole_pairs(dropped: int, dangling: int) -> None:
-    """The engine appends a time and then an edge; another thread may look in between, at a trail that is full."""
+def test_a_history_is_read_from_another_thread_without_the_passage_that_is_being_written() -> None:
+    """The engine writes a time, an edge, and where the next will be; another thread may look in between."""
     with bench_of(hello) as bench:
         client = bench.connect()
         client.send(GET)
         machine = client.connection
         whole = machine.history
-        machine.trail = deque(list(machine.trail)[dropped:] + [bench.clock.now] * dangling)
-        assert passages(machine) == whole[dropped:]
+        assert passages(machine) == whole
+        machine.trail[machine.trail_end] = bench.clock.now
+        assert passages(machine) == whole
+        machine.trail[machine.trail_end + 1] = whole[0][1]
+        assert passages(machine) == whole
+
+
+def test_of_a_full_history_another_thread_does_not_see_the_oldest() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect()
+        client.connection.trail = [None] * 2 * HISTORY
+        for _ in range(HISTORY):
+            client.send(GET)
+        assert len(client.connection.history) == HISTORY
+        assert passages(client.connection) == client.connection.history[1:]
 
 
 def test_a_history_is_told_in_lines() -> None:
