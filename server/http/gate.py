@@ -108,11 +108,12 @@ def judge_line(line: bytes) -> tuple[bytes, int]:
     return _judge_host(match[1], "The authority of the target"), minor
 
 
-def judge_fields(block: bytes, minor: int) -> Verdict:
+def judge_fields(block: bytes, minor: int, known: bytes = b"") -> Verdict:
     """Judge a grammatical field block, given with the CRLF before it: what it says about host, body and connection.
 
     Returns the Host field's value (b"" without one), the content length (CHUNKED where chunks tell), whether the
-    connection may persist, and whether the client waits for 100 (Continue). Raises Refusal.
+    connection may persist, and whether the client waits for 100 (Continue). `known` is a Host that has been judged
+    before. Raises Refusal.
     """
     found: dict[bytes, bytes] = {}
     for spelt, value in _NAMED(block):
@@ -124,7 +125,8 @@ def judge_fields(block: bytes, minor: int) -> Verdict:
     # RFC 9112 section 3.2: every HTTP/1.1 request has a Host.
     host = found.get(b"host")
     if host is not None:
-        _judge_host(host, "The Host field")
+        if host != known or not host:
+            _judge_host(host, "The Host field")
     elif minor:
         raise Refusal(400, "An HTTP/1.1 request needs a Host field.")
     # RFC 9112 section 6.3

@@ -38,6 +38,7 @@ class HeadReader:
         "_authority",
         "_codec",
         "_fields",
+        "_host",
         "_keep_alive",
         "_limits",
         "_peer",
@@ -55,7 +56,7 @@ class HeadReader:
         self._repeated = b""
         self._room = -1  # how long a request line may be with the block that is kept; none is kept
         self._fields: Fields = ()
-        self._authority = b""
+        self._authority = self._host = b""
         self._keep_alive = True
         self.consumed = 0
 
@@ -70,7 +71,8 @@ class HeadReader:
         if match is None:
             return self._scan(data, Scanner(self._limits))
         at = match.end()
-        if at > self._room or not data.startswith(self._repeated, at):
+        rest = data[at:]
+        if at > self._room or (rest != self._repeated and not rest.startswith(self._repeated)):
             return self._read_usual(data, at)
         self.consumed = at + len(self._repeated)
         method, target = match.groups()
@@ -112,7 +114,8 @@ class HeadReader:
 
     def _finish(self, data: bytes, start: int, begin: int, end: int, authority: bytes, minor: int) -> Request:
         """Make the request of the grammatical head from `start` to `end`, whose fields begin at `begin`."""
-        host, length, keep_alive, expects = judge_fields(data[begin - 2 : end], minor)
+        host, length, keep_alive, expects = judge_fields(data[begin - 2 : end], minor, self._host)
+        self._host = host
         method, target, fields = self._codec.read_head(data[start:end])
         self.consumed = end
         if length is CHUNKED:

@@ -117,6 +117,9 @@ class HeadWriter:
         self._date = b""
         self._date_until = float("-inf")
         self._lines: dict[tuple[int, str | None, Fields], Lines] = {}
+        self._last_status = 200
+        self._last_fields: Fields = ()
+        self._last: Lines | None = None
 
     def date(self, now: float) -> bytes:
         """The `date` line; `now` is the loop's monotonic time: the wall clock is asked once a second of it."""
@@ -130,11 +133,15 @@ class HeadWriter:
         """The head of `response` to a request of that method and minor version. Raises ResponseError."""
         if not isinstance(response.status, int):
             raise ResponseError(f"status {response.status!r} is no whole number")
-        key = (response.status, response.reason, response.fields)
-        try:
-            lines = self._lines.get(key) or self._keep(key)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ResponseError(f"status, reason or fields are of the wrong kind: {error}") from error
+        status, fields = response.status, response.fields
+        lines = self._last  # the same tuple again needs no look-up, which would hash all of it
+        if (
+            lines is None
+            or fields is not self._last_fields
+            or status != self._last_status
+            or response.reason is not None
+        ):
+            lines = self._look_up(status, response.reason, fields)
         body = response.body
         if lines.plain and keep_alive and minor and isinstance(body, bytes) and method != "HEAD":
             # The usual response, for which none of what follows makes a difference.
@@ -142,6 +149,16 @@ class HeadWriter:
             data = b"%b%bcontent-length: %d\r\n\r\n" % (lines.data, self.date(now), length)
             return Head(data, length, False, True, True)
         return self._unusual_head(response, lines, method, minor, keep_alive, now)
+
+    def _look_up(self, status: int, reason: str | None, fields: Fields) -> Lines:
+        key = (status, reason, fields)
+        try:
+            lines = self._lines.get(key) or self._keep(key)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ResponseError(f"status, reason or fields are of the wrong kind: {error}") from error
+        if reason is None:
+            self._last_status, self._last_fields, self._last = status, fields, lines
+        return lines
 
     def _unusual_head(
         self, response: Response, lines: Lines, method: str, minor: int, keep_alive: bool, now: float
