@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import machine, work
+from benchmarks.builds import PLAIN, Build, BuildFailed
 from benchmarks.environment import Peers
 from benchmarks.load import WORKLOADS
 from benchmarks.plot import Kind
-from benchmarks.processes import Server, free_port
+from benchmarks.processes import Server, ServerFailed, free_port
 
 HERE = Path(__file__).parent
 ALL = frozenset(WORKLOADS)
@@ -48,6 +49,8 @@ class Entry:
     idle_limit: int = 10_000
     """Idle connections that it can be asked to hold."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    build: Build = PLAIN
+    """For ours: which build of the sources."""
 
     def missing(self, peers: Peers) -> str:
         """What to install before it can be measured; empty when it is all there."""
@@ -58,13 +61,17 @@ class Entry:
             return self.install
         if self.kind is Kind.OURS and not is_ours_there():
             return "python -m server, which this checkout does not have"
-        return ""
+        return self.build.missing()
 
     def start(self, data: Path, scratch: Path, peers: Peers) -> Server:
-        """Start it on a free port; to be used as a context manager."""
+        """Start it on a free port; to be used as a context manager. Raises ServerFailed when it can not be built."""
+        try:
+            build = self.build.environment()
+        except BuildFailed as failure:
+            raise ServerFailed(str(failure)) from failure
         place = Place(free_port(), data, scratch, peers)
         log = scratch / f"{place.port}.log"
-        return Server(self.command(place), place.port, log, {work.DATA: str(data), **self.environment})
+        return Server(self.command(place), place.port, log, {work.DATA: str(data), **build, **self.environment})
 
 
 def is_ours_there() -> bool:
@@ -72,14 +79,13 @@ def is_ours_there() -> bool:
     return importlib.util.find_spec("server.__main__") is not None
 
 
-def ours(*options: str, without: str = "") -> Callable[[Place], list[str]]:
-    """`python -m server` on the application under test; `without` parts of its recording (benchmarks.unrecorded)."""
-    module = ("benchmarks.unrecorded", without) if without else ("server",)
+def ours(*options: str) -> Callable[[Place], list[str]]:
+    """`python -m server` on the application under test."""
 
     def command(place: Place) -> list[str]:
         fixed = ["--host", "127.0.0.1", "--port", str(place.port), "--log-format", "json"]
         fixed += ["--keep-alive-timeout", "3600", "--max-requests", "1000000000"]
-        return [sys.executable, "-m", *module, "benchmarks.apps:app", *fixed, *options]
+        return [sys.executable, "-m", "server", "benchmarks.apps:app", *fixed, *options]
 
     return command
 
@@ -114,12 +120,35 @@ GRANIAN_FIXED = (
     *("--runtime-mode", "st", "--runtime-threads", "1", "--backlog", "4096", "--backpressure", "20000"),
 )
 
+COMPILED = Build(compiled=True)
+
 ENTRIES = (
+    Entry(
+        "Clerestory compiled, httptools",
+        ours("--parser", "httptools", "--no-access-log"),
+        Kind.OURS,
+        settings="the same sources, the hot path compiled to C by mypyc; history and histograms on",
+        build=COMPILED,
+    ),
+    Entry(
+        "Clerestory compiled, h11",
+        ours("--parser", "h11", "--no-access-log"),
+        Kind.OURS,
+        settings="likewise",
+        build=COMPILED,
+    ),
+    Entry(
+        "Clerestory compiled, httptools, log",
+        ours("--parser", "httptools", "--access-log"),
+        Kind.OURS,
+        settings="likewise; JSON access log on, written to a file",
+        build=COMPILED,
+    ),
     Entry(
         "Clerestory, httptools",
         ours("--parser", "httptools", "--no-access-log"),
         Kind.OURS,
-        settings="history and histograms on",
+        settings="plain Python; history and histograms on",
     ),
     Entry("Clerestory, h11", ours("--parser", "h11", "--no-access-log"), Kind.OURS, settings="likewise"),
     Entry(

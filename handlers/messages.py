@@ -9,9 +9,11 @@ Deliberately not here: cookies, forms, sessions, content negotiation beyond erro
 
 import json
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Any
+
+from mypy_extensions import mypyc_attr
 
 from handlers.errors import HTTPError
 from handlers.operations import NEXT_PIECE
@@ -28,6 +30,7 @@ REASONS: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
 }
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Request:
     """One request, as the gate admitted it.
 
@@ -136,6 +139,7 @@ def _origin_form(target: str) -> str:
     return origin if origin.startswith("/") else "/" + origin
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class File:
     """A stretch of an open, regular file, sent by `sendfile(2)`: `count` bytes from `offset`.
 
@@ -163,6 +167,7 @@ WHOLE = (bytes, File)
 Body = bytes | File | Iterable[Piece] | AsyncIterable[Piece]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Response:
     """An answer: status, fields, and a body of bytes, a File, or an iterable or async iterable of these.
 

@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
+from mypy_extensions import mypyc_attr
+
 from handlers.errors import HTTPError
 from handlers.messages import Answer, Application, Request, Response
 
@@ -123,6 +125,7 @@ class Mount(NamedTuple):
     application: Application
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Router:
     """A table of routes; itself an application, so a router can be mounted in a router."""
 

@@ -22,6 +22,7 @@ from server.poller import PollerError
 from server.targets import Target, TargetError, resolve
 from server.xray import replay as replaying
 from server.xray.address import AddressError
+from statemachines import engine
 from statemachines.checks import report
 from statemachines.engine import Dispatch
 from statemachines.tables import TABLES
@@ -61,6 +62,8 @@ def version() -> str:
             parts.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             parts.append(f"{name} (not installed)")
+    if not engine.__file__.endswith(".py"):
+        parts[0] += ", compiled to C"
     return ", ".join([*parts, f"Python {platform.python_version()} on {platform.system()}"])
 
 

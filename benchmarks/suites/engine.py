@@ -11,6 +11,9 @@ is an error here.
 """
 
 import inspect
+import os
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -20,6 +23,7 @@ from typing import Any
 
 import transitions
 
+from benchmarks.builds import RECORDING, WALK, Build, lines_without
 from benchmarks.plot import Kind, Row, bars
 from benchmarks.report import Report, Table
 from benchmarks.suites.plan import Plan, in_turn
@@ -116,32 +120,13 @@ def stock(table: c.Table) -> Any:
     return model
 
 
-RECORDING = {
-    "clock": ("now = clock()", "stay = now - machine.since", "machine.since = now"),
-    "dwell": ("node.dwell[", "machine.spent["),
-    "history": ("machine.trail +=",),
-    "count": ("edge.count += 1",),
-}
-"""What recording consists of, and the lines of `Engine.walk` that do it."""
-
-
 def without(engine: engines.Engine, *parts: str) -> Callable[[engines.Machine, c.Name | None], None]:
     """`engine.fire` without these parts of the recording. Raises LookupError when a line is no longer there."""
-    fire: Callable[[engines.Machine, c.Name | None], None] = MethodType(fire_without(*parts), engine)
-    return fire
-
-
-def fire_without(*parts: str) -> Callable[[engines.Engine, engines.Machine, c.Name | None], None]:
-    """The function `Engine.walk` without these parts of the recording."""
-    unwanted = [line for part in parts for line in RECORDING[part]]
+    unwanted = tuple(line for part in parts for line in RECORDING[part])
     lines = textwrap.dedent(inspect.getsource(engines.Engine.walk)).splitlines()
-    for start in unwanted:
-        if not any(line.strip().startswith(start) for line in lines):
-            raise LookupError(f"Engine.walk has no line `{start}` any more: benchmarks/suites/engine.py names it")
-    kept = [line for line in lines if not line.strip().startswith(tuple(unwanted))]
     scope: dict[str, Any] = dict(vars(engines))
-    exec("\n".join(kept), scope)
-    fire: Callable[[engines.Engine, engines.Machine, c.Name | None], None] = scope["walk"]
+    exec("\n".join(lines_without(lines, WALK[1], unwanted)), scope)
+    fire: Callable[[engines.Machine, c.Name | None], None] = MethodType(scope["walk"], engine)
     return fire
 
 
@@ -160,6 +145,17 @@ def by_engine(table: c.Table, triggers: tuple[c.Name, ...], dispatch: engines.Di
         for _ in range(passes):
             fire(machine, first)
         return time.process_time() - begun
+
+    return run
+
+
+def by_build(path: str) -> Runner:
+    """Passes through our engine compiled to C, in a process of its own (see the end of this file)."""
+    environment = {**os.environ, **Build(compiled=True).environment()}
+
+    def run(passes: int) -> float:
+        command = [sys.executable, "-m", __name__, path, str(passes)]
+        return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 
     return run
 
@@ -183,7 +179,7 @@ PATHS: dict[str, tuple[c.Table, tuple[c.Name, ...]]] = {
     "happy path": (connection.TABLE, HAPPY),
     "guarded": (LADDER, (Step.STEPPED,)),
 }
-COMPILED, OURS, STOCK = "compiled", "`--dispatch transitions`", "stock transitions"
+COMPILED, IN_C, OURS, STOCK = "compiled", "compiled, and to C by mypyc", "`--dispatch transitions`", "stock transitions"
 LEFT_OUT = {
     "without history": ("history",),
     "without dwell times": ("dwell",),
@@ -199,6 +195,8 @@ def runners() -> dict[tuple[str, str], Runner]:
         found[path, COMPILED] = by_engine(table, triggers, engines.Dispatch.COMPILED)
         for name, parts in LEFT_OUT.items():
             found[path, name] = by_engine(table, triggers, engines.Dispatch.COMPILED, *parts)
+        if not Build(compiled=True).missing():
+            found[path, IN_C] = by_build(path)
         found[path, OURS] = by_engine(table, triggers, engines.Dispatch.TRANSITIONS)
         found[path, STOCK] = by_stock(table, triggers)
     return found
@@ -246,9 +244,15 @@ def make_report(found: dict[tuple[str, str], Spread]) -> Report:
             report.tables.append(table)
     rows = [
         Row(name.strip("`"), [found.get((path, name)) for path in PATHS], Kind.OURS if name != STOCK else Kind.PEER)
-        for name in (COMPILED, *LEFT_OUT, OURS, STOCK)
+        for name in (IN_C, COMPILED, *LEFT_OUT, OURS, STOCK)
         if any((path, name) in found for path in PATHS)
     ]
     lead = "Microseconds, dispatch only: actions and guards do nothing. Less is better."
     report.plots["engine"] = bars("One transition", lead, rows, tuple(PATHS), "µs")
     return report
+
+
+if __name__ == "__main__":
+    walk = by_engine(*PATHS[sys.argv[1]], engines.Dispatch.COMPILED)
+    walk(2000)
+    print(walk(int(sys.argv[2])))

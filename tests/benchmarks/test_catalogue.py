@@ -31,7 +31,7 @@ def test_a_missing_peer_says_what_to_install(tmp_path: Path) -> None:
 
 def test_names_are_unique_and_ours_are_there() -> None:
     assert len(BY_NAME) == len(ENTRIES)
-    assert sum(entry.kind is Kind.OURS for entry in ENTRIES) == 5
+    assert sum(entry.kind is Kind.OURS for entry in ENTRIES) == 8
 
 
 def test_only_chooses_by_a_part_of_the_name() -> None:

@@ -1,0 +1,138 @@
+"""Builds of the server: the sources as they are, compiled (setup.py), or with parts of the recording left out.
+
+    python -m benchmarks.builds                 # makes the compiled build, and prints where it is
+
+A build is a copy of the packages in `benchmarks/.builds`, named by what it was made of, so that it is made once and
+never out of date. A process is turned to it by its environment: the copy comes before the checkout.
+
+The recording has no switch in the server: one whose history is off can not be asked what happened. For the one
+measurement of its price its lines are left out of the copy; a line that is no longer there is an error.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import machine
+
+ROOT = Path(__file__).parent.parent
+STORE = Path(__file__).parent / ".builds"
+PACKAGES = ("statemachines", "handlers", "server")
+FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
+
+RECORDING: dict[str, tuple[str, ...]] = {
+    "clock": ("now = clock()", "stay = now - machine.since", "machine.since = now"),
+    "dwell": ("dwell = node", "bucket =", "dwell[bucket]", "spent = machine", "spent[node"),
+    "history": ("trail = machine", "end = machine", "trail[end]", "trail[end + 1]", "end += 2", "machine.trail_end ="),
+    "count": ("edge.count += 1",),
+}
+"""What recording consists of, and the lines of `Engine.walk` that do it."""
+
+WALK = Path("statemachines/engine.py"), "def walk("
+READER = Path("server/connection.py"), "def ended("
+"""At its end a connection reads its history: without one it has nothing to tell."""
+
+
+class BuildFailed(Exception):
+    """A build could not be made; the message says what the compiler said."""
+
+
+def lines_without(lines: list[str], function: str, unwanted: tuple[str, ...]) -> list[str]:
+    """A source's `lines` without those of `function` that begin with one of `unwanted`. Raises LookupError when the
+    function has no such line any more."""
+    begin = next(number for number, line in enumerate(lines) if line.strip().startswith(function))
+    end = next(
+        (number for number in range(begin + 1, len(lines)) if lines[number].strip().startswith("def ")), len(lines)
+    )
+    body = lines[begin:end]
+    for start in unwanted:
+        if not any(line.strip().startswith(start) for line in body):
+            raise LookupError(f"{function} has no line `{start}` any more: benchmarks/builds.py names it")
+    return lines[:begin] + [line for line in body if not line.strip().startswith(unwanted)] + lines[end:]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build: whether it is compiled, and which parts of the recording (keys of RECORDING) it leaves out."""
+
+    compiled: bool = False
+    left_out: tuple[str, ...] = ()
+
+    def missing(self) -> str:
+        """What to install before it can be made; empty when it is all there."""
+        if not self.compiled:
+            return ""
+        lacking = [name for name in ("mypy",) if not machine.library_versions(name)]
+        lacking += [name for name in ("gcc",) if machine.tool(name) is None]
+        return f"{' and '.join(lacking)}, to compile it" if lacking else ""
+
+    def environment(self) -> Mapping[str, str]:
+        """The environment in which `python -m server` is this build. Raises BuildFailed."""
+        if self == PLAIN:
+            return {}
+        # PYTHONSAFEPATH: else the directory that a process is started in would come first.
+        return {"PYTHONSAFEPATH": "1", "PYTHONPATH": f"{self.make()}{os.pathsep}{ROOT}"}
+
+    def make(self) -> Path:
+        """Make it, unless it is there; where it is. Raises BuildFailed."""
+        place = STORE / self._name()
+        if not place.exists():
+            STORE.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=STORE) as scratch:
+                copy = Path(scratch) / "copy"
+                self._copy_to(copy)
+                if self.compiled:
+                    _compile(copy)
+                copy.rename(place)
+        return place
+
+    def _name(self) -> str:
+        digest = hashlib.sha256(repr((self, sys.version, sysconfig.get_platform())).encode())
+        for path in sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")):
+            digest.update(path.read_bytes())
+        for name in FILES:
+            digest.update((ROOT / name).read_bytes())
+        return digest.hexdigest()[:16]
+
+    def _copy_to(self, copy: Path) -> None:
+        copy.mkdir()
+        for name in PACKAGES:
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        for name in FILES:
+            shutil.copy(ROOT / name, copy / name)
+        if not self.left_out:
+            return
+        path, function = WALK
+        unwanted = tuple(line for part in self.left_out for line in RECORDING[part])
+        _rewrite(copy / path, function, unwanted)
+        path, function = READER
+        _rewrite(copy / path, function, ("tell_end(",))
+
+
+PLAIN = Build()
+"""The checkout itself."""
+
+
+def _rewrite(path: Path, function: str, unwanted: tuple[str, ...]) -> None:
+    path.write_text("\n".join(lines_without(path.read_text().splitlines(), function, unwanted)) + "\n")
+
+
+def _compile(copy: Path) -> None:
+    command = [sys.executable, "setup.py", "build_ext", "--inplace"]
+    environment = {**os.environ, "CLERESTORY_COMPILE": "1"}
+    found = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    if found.returncode:
+        said = [line for line in (found.stdout + found.stderr).splitlines() if "error" in line.lower()]
+        raise BuildFailed(f"{' '.join(command)} failed: {' / '.join(said[:5]) or 'no word'}")
+    shutil.rmtree(copy / "build")
+
+
+if __name__ == "__main__":
+    print(Build(compiled=True).make())

@@ -1,0 +1,49 @@
+"""The build; pyproject.toml says all of it but this: with CLERESTORY_COMPILE=1 the hot path is compiled to C.
+
+    CLERESTORY_COMPILE=1 pip install 'clerestory[standard]'
+
+The compiler is mypyc, which comes with mypy: it takes the sources as they are, types included, so that there is one
+program and not two. What is compiled is what a request passes on its way from socket to socket; the tables, the
+handlers' operations and everything that is looked at once stay as they are. Without the variable, and where there is no
+C compiler, nothing is compiled and nothing else changes.
+"""
+
+import os
+import sys
+
+from setuptools import Extension, setup
+
+HOT = (
+    "handlers/messages.py",
+    "handlers/router.py",
+    "server/connection.py",
+    "server/exchange.py",
+    "server/http/framing.py",
+    "server/http/gate.py",
+    "server/http/httptools_codec.py",
+    "server/http/reading.py",
+    "server/http/responses.py",
+    "server/http/scanner.py",
+    "server/log_events.py",
+    "server/loop.py",
+    "server/sender.py",
+    "server/service.py",
+    "server/telling.py",
+    "server/transport.py",
+    "statemachines/engine.py",
+)
+COMPILING = os.environ.get("CLERESTORY_COMPILE") == "1"
+COMPILER = ["mypy>=1.14", "h11>=0.16", "httptools>=0.6.4", "structlog>=24.1", "transitions>=0.9.2"]
+"""mypyc, and what the sources import, for their types."""
+
+
+def extensions() -> list[Extension]:
+    """The compiled modules; none where they are not asked for, or while pip still asks what a build needs."""
+    if not COMPILING or "egg_info" in sys.argv:
+        return []
+    from mypyc.build import mypycify
+
+    return mypycify(list(HOT), opt_level="2", debug_level="0")
+
+
+setup(ext_modules=extensions(), setup_requires=COMPILER if COMPILING else [])
