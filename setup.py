@@ -16,6 +16,11 @@ from setuptools import Extension, setup
 HOT = (
     "handlers/messages.py",
     "handlers/router.py",
+    "handlers/static.py",
+    "handlers/static_conditions.py",
+    "handlers/static_paths.py",
+    "handlers/static_ranges.py",
+    "handlers/static_variants.py",
     "server/connection.py",
     "server/exchange.py",
     "server/http/framing.py",

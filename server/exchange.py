@@ -17,6 +17,8 @@ from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from handlers.errors import HTTPError
 from handlers.messages import WHOLE, File, Request, Response, error_response
 from handlers.operations import NEXT_PIECE, Operation
@@ -44,6 +46,7 @@ class _Steps(Protocol):
     def throw(self, error: BaseException, /) -> Any: ...
 
 
+@mypyc_attr(free_list_len=1)
 class Exchange:
     """A request being answered. It is the executor of its handler (handlers.operations.Executor)."""
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
+from mypy_extensions import mypyc_attr
+
 from handlers.messages import REASONS, WHOLE, Fields, Response
 
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
@@ -88,6 +90,7 @@ def _status_line(status: int, reason: str | None) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode("ascii"))
 
 
+@mypyc_attr(free_list_len=1)
 class Head:
     """A response head for the wire, and how its body is framed.
 
