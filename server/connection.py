@@ -200,10 +200,17 @@ class Connection(Sender):
         )
 
     def peer_is_done(self) -> bool:
-        """Whether the client itself asked for the close, and everything it sent has been read."""
+        """Whether the client itself asked for the close, and everything it sent has been read. Some send an empty line
+        behind a body, or a request behind their last: closing on that would reset what they have not yet read."""
         assert self.exchange is not None
         request = self.exchange.request
-        return request is not None and not request.keep_alive and request.body_ended and not self.input
+        return (
+            request is not None
+            and not request.keep_alive
+            and request.body_ended
+            and not self.input
+            and not self.transport.has_unread()
+        )
 
     def has_begun_response(self) -> bool:
         """Whether a head has been composed: then no other answer can be given."""

@@ -32,6 +32,10 @@ class Transport(Protocol):
     def read(self) -> bytes | None:
         """At most READ_SIZE bytes; b"" when the peer has shut its side; None when there is nothing now."""
 
+    def has_unread(self) -> bool:
+        """Whether bytes of the peer wait to be read. A close would then be a reset, which takes from the peer what it
+        has not yet read of our answer."""
+
     def write(self, data: bytes | memoryview, more: bool = False) -> int:
         """How many bytes of `data` the socket took. `more`: further bytes follow at once."""
 
@@ -65,6 +69,13 @@ class TCP:
             return None
         except OSError as error:
             raise PeerGoneError from error
+
+    def has_unread(self) -> bool:
+        """As Transport.has_unread. Nothing is taken."""
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) != b""
+        except OSError:  # BlockingIOError: nothing has come; else there is no peer any more
+            return False
 
     def write(self, data: bytes | memoryview, more: bool = False) -> int:
         """As Transport.write."""

@@ -481,6 +481,20 @@ def test_a_client_that_wants_the_close_and_sends_more_is_not_reset() -> None:
         assert client.half_close() == closed([C])
 
 
+def test_what_a_client_sends_behind_its_last_request_does_not_reset_the_answer() -> None:
+    """Some send an empty line behind a body. It comes while we answer, and lies in the kernel's buffer, not in ours."""
+    with bench_of(read_all) as bench:
+        client = bench.connect(takes=[0], tcp=True)
+        client.far.sendall(post(b"hello", b"connection: close"))
+        bench.turn()
+        assert client.connection.state is O
+        client.far.sendall(b"\r\n")
+        assert client.settle() == at(L, [Q, B, Q, O, L], FAREWELL, "1-1 POST / 200")
+        assert client.at_end
+        assert not client.was_reset
+        assert client.half_close() == closed([C])
+
+
 def test_an_http_1_0_client_is_kept_only_if_it_asks() -> None:
     with bench_of(hello) as bench:
         assert bench.connect().send(b"GET / HTTP/1.0\r\n\r\n").sent == FAREWELL

@@ -84,6 +84,18 @@ def test_the_end_is_empty(pair: Pair) -> None:
     assert (transport.read(), transport.read(), transport.read()) == (b"x", b"", b"")
 
 
+def test_what_waits_to_be_read_is_noticed_and_left_there(pair: Pair) -> None:
+    transport, far = pair
+    assert not transport.has_unread()
+    far.sendall(b"x")
+    assert transport.has_unread()
+    assert transport.has_unread()
+    assert transport.read() == b"x"
+    assert not transport.has_unread()
+    far.shutdown(socket.SHUT_WR)
+    assert not transport.has_unread()
+
+
 GONE = [
     errno.ECONNRESET,
     errno.EPIPE,
@@ -111,6 +123,7 @@ def test_a_peer_that_is_gone_has_one_name_whatever_the_kernel_calls_it(number: i
             transport.write(b"x", more=more)
     with pytest.raises(PeerGoneError):
         transport.shut_down()
+    assert not transport.has_unread()
     transport.reset_on_close()
     far.close()
 
