@@ -138,8 +138,8 @@ class Process(Machine):
         self._service.loop.stop()
 
     def close(self) -> None:
-        """Give the socket back."""
-        self._signals.close()
+        """Nothing to give back: the socket belongs to `signals_by_socket`, and is closed when no signal can be written
+        to it any more. One that came between would make Python tell of a broken pipe."""
 
 
 @contextmanager

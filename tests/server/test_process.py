@@ -44,9 +44,9 @@ class House:
     def __init__(self, poller: str = "auto", **limits: Any) -> None:
         self.pendings: list[Pending] = []
         self.bench = Bench(self.application, poller=poller, **limits)
-        self.kernel, signals = socket.socketpair()
-        signals.setblocking(False)
-        self.process = Process(self.bench.service, signals, "a test")
+        self.kernel, self.ours = socket.socketpair()
+        self.ours.setblocking(False)
+        self.process = Process(self.bench.service, self.ours, "a test")
         self.bench.loop.add(self.process)
         self.process.bind("127.0.0.1", 0)
         (self.listener,) = self.process._listeners
@@ -83,7 +83,9 @@ class House:
 
     def close(self) -> None:
         self.bench.close()
+        assert self.ours.fileno() >= 0, "a signal might still be written to it"
         self.kernel.close()
+        self.ours.close()
 
 
 @pytest.fixture
