@@ -1,7 +1,7 @@
 """The grammar of HTTP that requests and responses share, as linear regular expressions.
 
-Every unbounded repeat is possessive, so that none goes back over what it has matched. Whoever reads or writes a message
-outside `server.http` takes them from here; `server.http.gate` could.
+Every unbounded repeat is possessive, so that none goes back over what it has matched. Whoever reads or writes a
+message takes them from here: the gates for requests and for answers, and the writers of both.
 """
 
 import re
@@ -14,7 +14,7 @@ TEXT = rb"\t\x20-\x7e\x80-\xff"
 is_token = re.compile(b"[" + TOKEN + b"]++").fullmatch
 """Whether bytes are a field name, or a method."""
 
-is_value = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[" + TEXT + rb"]*[\x21-\x7e\x80-\xff])?)?").fullmatch
+is_value = re.compile(rb"(?:[\x21-\x7e\x80-\xff]++(?:[\t ]++[\x21-\x7e\x80-\xff]++)*+)?+").fullmatch
 """Whether bytes are a field value, without white space at its ends."""
 
 is_length = re.compile(rb"[0-9]{1,19}").fullmatch
@@ -28,11 +28,15 @@ field_lines = re.compile(b"([" + TOKEN + b"]++):[\t ]*+([" + TEXT + b"]*+)\r\n")
 """The names and values of a block that `field_block` has matched; white space may follow a value."""
 
 # RFC 9112 section 7.1.1 and RFC 9110 section 5.6.4, for a chunk line.
-is_extensions = re.compile(
-    b"(?:;[" + TOKEN + b"]++(?:=(?:[" + TOKEN + rb"]++|\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++"
-    b"|\\\\[" + TEXT + b'])*+"))?+)*+'
-).fullmatch
+_NAME = b";[" + TOKEN + b"]++"
+_QUOTED = rb"\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[" + TEXT + b"])*+"
+_EXTENSIONS = b"(?:" + _NAME + b"(?:(?!=)|=(?:[" + TOKEN + b"]++|" + _QUOTED + b'")))*+'
+
+is_extensions = re.compile(_EXTENSIONS).fullmatch
 """Whether what follows a chunk's size is a list of chunk extensions."""
+
+begins_extensions = re.compile(_EXTENSIONS + b"(?:;(?:[" + TOKEN + b"]++=(?:" + _QUOTED + rb"\\?+)?+)?+)?+").fullmatch
+"""Whether it can still become one when more comes."""
 
 
 def members(value: bytes) -> list[bytes]:

@@ -254,7 +254,7 @@ class Connection(Sender):
         request = self.exchange.request
         assert request is not None
         if self.body is None:
-            self.body = BodyReader(request, self.service.limits, self.service.codec)
+            self.body = BodyReader(request, self.service.limits)
             self.progressed = self.service.loop.now
         data, self.input = self.input, b""
         fact = self._take(data)

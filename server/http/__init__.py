@@ -1,11 +1,11 @@
 """HTTP/1.1 over bytes: what a connection reads and writes, without a socket or a clock.
 
 Two parsers stand behind one face, `Codec`, and the gate stands before both. The gate alone judges: whether a request
-is well-formed, where it ends, whether the connection persists. A codec only reads out what the gate has admitted, so
-that either parser gives the same request. `codec_for` chooses one.
+is well-formed, where it ends, whether the connection persists. A codec only reads out a head that the gate has
+admitted, so that either parser gives the same request; a body needs no reading out (handlers.chunks). `codec_for`
+chooses one.
 """
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
@@ -20,12 +20,6 @@ class Codec(Protocol):
 
     def read_head(self, head: bytes) -> tuple[str, str, Fields]:
         """Method, target and fields of one whole head, read by a fresh parser. Raises gate.Disagreement."""
-
-    def decoder(self) -> Callable[[bytes], bytes]:
-        """A fresh parser at the start of one chunked body: give it framed bytes, it returns the body's.
-
-        It raises gate.Disagreement for what it cannot read.
-        """
 
 
 def codec_for(name: str = "auto") -> Codec:

@@ -5,7 +5,7 @@ Neither parser behind it is strict enough by itself, so nothing reaches them tha
 - Whatever is not well-formed, or can be understood in two ways, is refused with a status and a reason. Nothing is
   repaired and nothing is guessed: smuggling lives on repairs.
 - Every expression is linear: each unbounded repeat is possessive, so that none goes back over what it has matched.
-- `ORIGIN_LINE` and `FIELD_BLOCK` admit the usual head at C speed. What they do not match goes to the scanner
+- `ORIGIN_LINE` and `grammar.field_block` admit the usual head at C speed. What they do not match goes to the scanner
   (scanner.py), which finds the first offence, or that the head is unfinished, or that it is good but unusual.
 - Grammar first, meaning second: a line is judged when it has ended, the fields together when the head has.
 
@@ -15,10 +15,8 @@ Deliberately not here: which methods and paths exist. That is the router's busin
 import re
 from ipaddress import IPv6Address
 
-# RFC 9110 section 5.6.2, written as the inside of a character class.
-_TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
-# RFC 9110 section 5.5: VCHAR, SP, HTAB and obs-text. No other control byte, so no CR, LF, NUL or DEL.
-_TEXT = rb"\t\x20-\x7e\x80-\xff"
+from handlers.grammar import TEXT, TOKEN, is_length
+
 # RFC 3986 section 2: unreserved and reserved, without `#`, which never travels (RFC 9112 section 3.2). Brackets are
 # legal URI characters and browsers send them bare in queries (`?id[]=1`), so they pass. What is no URI character
 # (quotes, backslash, `<>^{|}` and the grave accent, controls, obs-text) is read differently by different programs,
@@ -27,26 +25,17 @@ _URI = rb"A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;="
 # RFC 3986 section 2.1. A `%` that is not followed by two digits decodes differently everywhere.
 _PERCENT = rb"%[0-9A-Fa-f]{2}"
 
-TOKEN_RUN = re.compile(b"[" + _TOKEN + b"]*+")
-TEXT_RUN = re.compile(b"[" + _TEXT + b"]*+")
+TOKEN_RUN = re.compile(b"[" + TOKEN + b"]*+")
+TEXT_RUN = re.compile(b"[" + TEXT + b"]*+")
 # Group 1 is what must be looked at again when more has come: an unfinished percent triplet, a version.
 URI_RUN = re.compile(b"[" + _URI + b"]*+(?:" + _PERCENT + b"[" + _URI + b"]*+)*+(%[0-9A-Fa-f]?)?")
 VERSION_RUN = re.compile(rb"((?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.[0-9]?)?)?)?)?)?)?)?)")
 
 # The usual request line, up to the version's last digit: with that digit begins what a connection repeats.
 ORIGIN_LINE = re.compile(
-    b"(?!CONNECT )([" + _TOKEN + b"]++) (/[" + _URI + b"]*+(?:" + _PERCENT + b"[" + _URI + b"]*+)*+)"
+    b"(?!CONNECT )([" + TOKEN + b"]++) (/[" + _URI + b"]*+(?:" + _PERCENT + b"[" + _URI + b"]*+)*+)"
     rb" HTTP/1\.(?=[01]\r\n)"
 ).match
-# RFC 9112 section 5: no white space before the colon, no folded line, every line ended by CRLF.
-FIELD_BLOCK = re.compile(b"(?:[" + _TOKEN + b"]++:[" + _TEXT + b"]*+\r\n)*+\r\n").match
-
-# RFC 9112 section 7.1.1 and RFC 9110 section 5.6.4, for a chunk line.
-EXTENSIONS = re.compile(
-    b"(?:;[" + _TOKEN + b"]++(?:=(?:[" + _TOKEN + rb"]++|\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++"
-    b"|\\\\[" + _TEXT + b'])*+"))?+)*+'
-).fullmatch
-
 _ABSOLUTE = re.compile(rb"https?://([^/?]*+)", re.IGNORECASE).match
 # RFC 3986 section 3.2.2, less the comma, which is how two Host fields look when something has joined them, less
 # IPvFuture and zones, which nobody sends; RFC 3986 section 3.2.3, less numbers that are no port.
@@ -57,8 +46,7 @@ _HOST = re.compile(
 _NAMED = re.compile(
     rb"\r\n(host|content-length|content-type|transfer-encoding|connection|expect):([^\r]*+)", re.IGNORECASE
 ).findall
-_LENGTH = re.compile(rb"[0-9]{1,19}").fullmatch
-_CODING = re.compile(b"([" + _TOKEN + rb"]++)[ \t]*+(;.*)?").fullmatch
+_CODING = re.compile(b"([" + TOKEN + rb"]++)[ \t]*+(;.*)?").fullmatch
 
 CHUNKED = None  # the content_length of a body whose length only its chunks tell
 Verdict = tuple[bytes, int | None, bool, bool]
@@ -137,7 +125,7 @@ def judge_fields(block: bytes, minor: int, known: bytes = b"") -> Verdict:
         length = CHUNKED
     elif digits is not None:
         # Rules 4 to 6: digits, and no more of them than fit in 64 bits.
-        if _LENGTH(digits) is None:
+        if is_length(digits) is None:
             raise Refusal(400, "Content-Length is not 1 to 19 decimal digits.")
         length = int(digits)
     # RFC 9110 section 10.1.1: ignored in HTTP/1.0. Without a body there is nothing to wait for.

@@ -1,15 +1,12 @@
 """httptools (llhttp, in C) behind the face `Codec`: the fast parser, of the `standard` extra.
 
-A parser reads one message and is thrown away, so that llhttp's own idea of a connection, of upgrades and of what may
-follow them never comes into play. A chunked body is decoded behind a head of our own: llhttp is told the framing the
-gate has found, and does not get to find another.
+A parser reads one head and is thrown away, so that llhttp's own idea of a connection, of a body's framing, of upgrades
+and of what may follow them never comes into play.
 
 llhttp knows a closed list of methods, and reads some of those as other protocols (PRI as HTTP/2, DESCRIBE as RTSP).
 Any token is a method (RFC 9110 section 9.1), and which are served is the router's business; so the heads of methods
 beyond HTTP's usual ones are read by h11.
 """
-
-from collections.abc import Callable
 
 import httptools
 
@@ -35,7 +32,6 @@ _METHODS = {
     b"LOCK": "LOCK",
     b"UNLOCK": "UNLOCK",
 }
-_HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class _Head:
@@ -75,41 +71,6 @@ class HttptoolsCodec:
         except httptools.HttpParserError as error:
             raise Disagreement(self.name) from error
         return method, read.target.decode("ascii"), tuple(read.fields)
-
-    def decoder(self) -> Callable[[bytes], bytes]:
-        """A decoder of one chunked body."""
-        return _Decoder(self.name).decode
-
-
-class _Body:
-    """What a parser says of one body."""
-
-    __slots__ = ("on_body", "pieces")
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.on_body = self.pieces.append
-
-
-class _Decoder:
-    """One parser in the middle of a request."""
-
-    __slots__ = ("_name", "_parser", "_read")
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._read = _Body()
-        self._parser = httptools.HttpRequestParser(self._read)
-        self._parser.feed_data(_HEAD)
-
-    def decode(self, framed: bytes) -> bytes:
-        try:
-            self._parser.feed_data(framed)
-        except httptools.HttpParserError as error:
-            raise Disagreement(self._name) from error
-        body = b"".join(self._read.pieces)
-        self._read.pieces.clear()
-        return body
 
 
 CODEC = HttptoolsCodec()

@@ -2,7 +2,7 @@
 
 The gate judges, the codec reads, and here the two are put together. Laws:
 
-- Nothing reaches a codec before the gate has admitted it, and never a byte beyond this message.
+- Nothing reaches a codec before the gate has admitted it, and never a byte beyond the head.
 - The same bytes get the same verdict, however they were cut on their way.
 - What a connection repeats is parsed once: clients send the same field block again and again, and only the target
   changes. The last block's exact bytes, with the version's last digit in front, are kept with what they meant; the
@@ -11,13 +11,12 @@ The gate judges, the codec reads, and here the two are put together. Laws:
 - After a Refusal neither reader is asked again: the connection answers and ends.
 """
 
-from collections.abc import Callable
-
+from handlers.grammar import field_block
 from handlers.messages import Fields, Request
 from server.config import Limits
 from server.http import Codec
-from server.http.framing import ChunkWalker
-from server.http.gate import CHUNKED, FIELD_BLOCK, ORIGIN_LINE, Disagreement, Refusal, judge_fields
+from server.http.framing import ChunkedBody
+from server.http.gate import CHUNKED, ORIGIN_LINE, Refusal, judge_fields
 from server.http.scanner import Scanner
 
 MAX_REPEATED = 4096  # a browser's block with a few cookies is about 1 KiB
@@ -93,7 +92,7 @@ class HeadReader:
         """Read a head whose request line is of the usual form; `at` is its version's last digit."""
         limits = self._limits
         begin = at + 3
-        match = FIELD_BLOCK(data, begin)
+        match = field_block(data, begin)
         if (
             match is None
             or at >= limits.max_request_line
@@ -152,17 +151,18 @@ def _within(limits: Limits, data: bytes, begin: int, end: int) -> bool:
 
 
 class BodyReader:
-    """Reads one request's body. `ended` says that its last byte has been fed."""
+    """Reads one request's body. `ended` says that its last byte has been fed.
 
-    __slots__ = ("_codec", "_decode", "_left", "_read", "_request", "_walker", "ended")
+    No codec is asked: where the bytes of a body stand is what the gate has found out already.
+    """
 
-    def __init__(self, request: Request, limits: Limits, codec: Codec) -> None:
+    __slots__ = ("_chunked", "_left", "_read", "_request", "ended")
+
+    def __init__(self, request: Request, limits: Limits) -> None:
         self._request = request
-        self._codec = codec
         self._left = request.content_length or 0
         self._read = 0
-        self._decode: Callable[[bytes], bytes] | None = None
-        self._walker = ChunkWalker(limits) if request.chunked else None
+        self._chunked = ChunkedBody(limits) if request.chunked else None
         self.ended = request.content_length == 0
 
     def feed(self, data: bytes) -> tuple[bytes, int]:
@@ -176,24 +176,13 @@ class BodyReader:
             raise Refusal(413, f"The body is longer than {limit} bytes.")
         if self.ended:
             return b"", 0
-        if self._walker is not None:
-            return self._feed_chunks(self._walker, data, limit)
-        # A Content-Length body needs no decoding, and so no codec: its framing is a number.
+        if self._chunked is not None:
+            piece, taken = self._chunked.decode(data, limit)
+            self._read = self._chunked.size
+            self.ended = self._chunked.ended
+            return piece, taken
         piece = data[: self._left]
         self._read += len(piece)
         self._left -= len(piece)
         self.ended = not self._left
         return piece, len(piece)
-
-    def _feed_chunks(self, walker: ChunkWalker, data: bytes, limit: int) -> tuple[bytes, int]:
-        framed, taken = walker.walk(data, limit)
-        if self._decode is None:
-            self._decode = self._codec.decoder()
-        body = self._decode(framed) if framed else b""
-        self._read += len(body)
-        if self._read != walker.size:
-            raise Disagreement(self._codec.name)
-        if walker.ended:
-            self.ended = True
-            self._decode = None
-        return body, taken

@@ -15,12 +15,10 @@ from email.utils import formatdate
 
 from mypy_extensions import mypyc_attr
 
+from handlers.grammar import is_length, is_token, is_value
 from handlers.messages import REASONS, WHOLE, Fields, Response
 
-_FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
-_FIELD_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 _REASON = re.compile(r"[\t\x20-\x7e]*+")
-_LENGTH = re.compile(rb"[0-9]{1,19}+")
 
 _STATUSES = frozenset(range(200, 600))
 
@@ -28,9 +26,9 @@ KEPT = 256
 """Combinations of status and fields whose lines are kept."""
 
 
-def _matches(grammar: re.Pattern[bytes], value: object) -> bool:
+def _is(grammar: Callable[[bytes], object], value: object) -> bool:
     """Whether an application's value is bytes of that grammar; str is a mistake that typing does not always catch."""
-    return isinstance(value, bytes) and grammar.fullmatch(value) is not None
+    return isinstance(value, bytes) and grammar(value) is not None
 
 
 class ResponseError(Exception):
@@ -61,15 +59,15 @@ class Lines:
         self.plain = status not in (204, 304) and said.isdisjoint((b"content-length", b"connection", b"date"))
 
     def _check(self, name: bytes, value: bytes) -> None:
-        if not _matches(_FIELD_NAME, name):
+        if not _is(is_token, name):
             raise ResponseError(f"field name {name!r} is not a token in bytes")
-        if not _matches(_FIELD_VALUE, value):
+        if not _is(is_value, value):
             raise ResponseError(
                 f"the value of {name.decode()} has a control character or white space at an end, or is no bytes"
             )
         match name.lower():
             case b"content-length":
-                if self.content_length is not None or not _LENGTH.fullmatch(value):
+                if self.content_length is not None or not is_length(value):
                     raise ResponseError(f"content-length {value!r} is repeated or not a number")
                 self.content_length = int(value)
             case b"transfer-encoding" | b"upgrade" | b"keep-alive" | b"te" | b"trailer":

@@ -30,7 +30,7 @@ def readings(raw: bytes, parser: str) -> list[Recorded]:
             if request is None:
                 break
             raw = raw[reader.consumed :]
-            body = BodyReader(request, limits, codec)
+            body = BodyReader(request, limits)
             piece, consumed = body.feed(raw)
         except Refusal:
             break

@@ -51,7 +51,7 @@ def _drive(raw: bytes, codec: Codec, ends: list[int], limits: Limits) -> Outcome
             break
     else:
         return Outcome()
-    body = BodyReader(request, limits, codec)
+    body = BodyReader(request, limits)
     pieces = []
     taken = reader.consumed
     while not body.ended:

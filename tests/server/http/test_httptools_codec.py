@@ -163,24 +163,6 @@ def test_a_head_that_llhttp_cannot_read_is_refused(head: bytes) -> None:
     assert (caught.value.status, caught.value.reason) == (400, "The parser httptools cannot read this message.")
 
 
-def test_chunks_are_decoded_as_they_come() -> None:
-    decode = CODEC.decoder()
-    assert decode(b"5\r\nhe") == b"he"
-    assert decode(b"llo\r\n1\r\n!") == b"llo!"
-    assert decode(b"\r\n0\r\nA: b\r\n\r\n") == b""
-
-
-def test_each_decoder_is_a_parser_of_its_own() -> None:
-    one, other = CODEC.decoder(), CODEC.decoder()
-    assert (one(b"2\r\na"), other(b"1\r\nx"), one(b"b\r\n")) == (b"a", b"x", b"b")
-
-
-def test_chunks_that_llhttp_cannot_read_are_refused() -> None:
-    with pytest.raises(Disagreement) as caught:
-        CODEC.decoder()(b"x\r\n")
-    assert (caught.value.status, caught.value.reason) == (400, "The parser httptools cannot read this message.")
-
-
 def test_auto_takes_httptools_where_it_is_installed() -> None:
     assert codec_for("auto") is codec_for() is codec_for("httptools") is CODEC
     assert CODEC.name == "httptools"

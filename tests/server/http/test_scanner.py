@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from handlers.grammar import field_block
 from server.config import Limits
 from server.http import scanner as module
-from server.http.gate import FIELD_BLOCK, ORIGIN_LINE, Refusal
+from server.http.gate import ORIGIN_LINE, Refusal
 from server.http.scanner import FIELD, Scanner
 
 LIMITS = Limits()
@@ -113,7 +114,7 @@ def test_the_verdict_is_the_same_however_the_bytes_are_cut(raw: bytes, cuts: lis
 @given(some.lists(some.sampled_from(PARTS), max_size=9).map(b"".join))
 def test_scanner_and_expressions_admit_the_same(raw: bytes) -> None:
     line = ORIGIN_LINE(raw)
-    block = FIELD_BLOCK(raw, line.end() + 3) if line is not None else None
+    block = field_block(raw, line.end() + 3) if line is not None else None
     found = scan(raw)
     if block is not None:
         assert found == block.end()
