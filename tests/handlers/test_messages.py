@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,20 @@ def test_read_joins_the_pieces_and_a_second_read_is_empty(content_length: int | 
     assert request.body_ended
 
 
+def test_a_body_that_trickles_in_takes_no_more_memory_than_twice_its_size() -> None:
+    """Once as it is gathered, with some room to grow, and once as it is handed out."""
+    pieces = [bytes([number % 256, number % 255]) for number in range(100_000)]
+    request = Request("POST", "/", (), content_length=200_000)
+    tracemalloc.start()
+    try:
+        body = FakeExecutor(pieces=pieces).run(request.read())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert body == b"".join(pieces)
+    assert peak < 1.2 * 200_000 + 200_000 + 50_000
+
+
 def test_a_request_without_a_body_asks_for_none() -> None:
     request = Request("GET", "/", ())
     assert not request.chunked
@@ -104,7 +119,17 @@ def test_what_json_cannot_hold_is_refused(value: object, error: type[Exception])
         json_response(value)
 
 
-@pytest.mark.parametrize("accept", [None, b"*/*", b"text/html"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        b"*/*",
+        b"text/html",
+        b"application/json;q=0",
+        b"application/json; Q=0.5, text/plain;q=0.6",
+        b"text/*, application/json;q=0.9;x=0, application/problem+json ; q=0.9",
+    ],
+)
 def test_an_error_is_one_line_of_text(accept: bytes | None) -> None:
     response = error_response(HTTPError(405, "Not so.", ((b"allow", b"GET"),)), accept)
     assert (response.status, response.body) == (405, b"405 Method Not Allowed: Not so.\n")
@@ -113,7 +138,14 @@ def test_an_error_is_one_line_of_text(accept: bytes | None) -> None:
     assert error_response(HTTPError(499)).body == b"499 Error\n"
 
 
-@pytest.mark.parametrize("accept", [b"application/json", b"text/html, application/problem+JSON"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        b"application/json",
+        b"text/html, application/problem+JSON",
+        b"application/json;q=0.2, */*;q=0.1, text/html;q=0.2",
+    ],
+)
 def test_an_error_is_json_for_who_asks_for_it(accept: bytes) -> None:
     response = error_response(HTTPError(404, "Nothing here."), accept)
     assert response.fields == ((b"content-type", b"application/json"),)
