@@ -77,7 +77,11 @@ def check() -> int:
     if os.path.isdir("check"):
         say("this is the command check; to serve the directory check, write ./check")
     page, sound = report(TABLES.values())
-    print(page, end="")
+    try:
+        print(page, end="", flush=True)
+    except OSError as error:  # a full disk, or a reader that has gone
+        say(f"check: the page cannot be written: {error.strerror}")
+        return 1
     return 0 if sound else 1
 
 

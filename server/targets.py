@@ -93,6 +93,8 @@ def _unknown(target: str) -> str:
         folder = os.path.dirname(target) or "."
         hint = f"module:attribute, such as {name}:app" if target.endswith(".py") else f"its directory, {folder}"
         return f"{target} is a file: to serve it, name {hint}"
+    if not target:
+        return "TARGET is empty: leave it out for the built-in site, or write . for this directory"
     hint = f"; an application is named module:attribute, such as {target}:app" if _is_module_name(target) else ""
     return f"{target}: there is no such directory{hint}"
 

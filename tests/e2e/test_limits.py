@@ -158,6 +158,17 @@ def test_a_connection_has_so_many_requests_and_no_more(narrow: ServerProcess) ->
         assert client.end() == "closed"
 
 
+def test_a_connection_has_a_thousand_requests_by_default(start: Start) -> None:
+    server = start("--no-access-log")
+    with Client(server.address, data=request("/hello") * 999) as client:
+        assert {client.answer().get("connection") for _ in range(999)} == {None}
+        client.send(request("/hello") + request("/mark/one-too-many"))
+        assert client.answer()["connection"] == "close"
+        assert client.end() == "closed"
+    with Client(server.address) as client:
+        assert "one-too-many" not in client.get("/marks").text
+
+
 def test_what_is_pipelined_beyond_the_last_request_is_not_served(narrow: ServerProcess) -> None:
     with Client(narrow.address) as client:
         client.send(request("/hello") * 3 + request("/mark/fourth"))

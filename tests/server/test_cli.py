@@ -1,6 +1,7 @@
 """The command line as a whole: exit status, the one line, and what the process that serves is told."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -246,6 +247,16 @@ def test_check_ends_with_1_when_a_table_is_broken(capsys: Capture, monkeypatch: 
     monkeypatch.setattr(cli, "report", lambda tables: ("BROKEN: see above\n", False))
     assert main(["check"]) == 1
     assert capsys.readouterr().out == "BROKEN: see above\n"
+
+
+def test_check_says_so_when_its_page_cannot_be_written(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sys.stdout", Full())
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == "clerestory: check: the page cannot be written: No space left on device\n"
 
 
 def test_a_directory_that_is_named_check_is_told_how_it_is_served(

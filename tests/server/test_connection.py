@@ -4,6 +4,7 @@ asserted: where it is and by what way, what the client got, what was logged, wha
 import itertools
 import socket
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -12,22 +13,26 @@ from hypothesis import strategies as st
 
 from handlers.echo import echo
 from handlers.messages import Request, Response
+from server.http.responses import HeadWriter
 from server.transport import READ_SIZE
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
 from statemachines.engine import Dispatch, Machine
 from tests.server.support import (
+    DATE,
     EVERY_POLLER,
     FAREWELL,
     GET,
     HELLO,
     LAST,
     USUAL,
+    WALL,
     A,
     B,
     Bench,
     C,
     Client,
+    Clock,
     H,
     L,
     O,
@@ -263,6 +268,24 @@ def test_silence_is_ended_at_the_keep_alive_deadline_by_a_farewell() -> None:
         assert client.whole() == at(L, [])
         bench.after(0.25)
         assert client.whole() == closed([C])
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_wall_clock_that_jumps_moves_the_date_and_no_deadline(jump: float) -> None:
+    wall = Clock(WALL)
+    with bench_of(hello) as bench:
+        bench.service.heads = HeadWriter(wall)
+        client = bench.connect()
+        assert client.send(GET).sent == HELLO
+        wall.now += jump
+        bench.after(14.75)
+        assert client.connection.state is A
+        dated = formatdate(WALL + jump, usegmt=True).encode()
+        assert client.send(GET).sent == HELLO.replace(DATE, b"date: %b\r\n" % dated)
+        bench.after(14.75)
+        assert client.connection.state is A
+        bench.after(0.25)
+        assert client.connection.state is L
 
 
 def test_the_keep_alive_deadline_counts_from_the_last_answer() -> None:

@@ -135,9 +135,13 @@ def test_a_bare_word_could_have_meant_two_things() -> None:
     assert refusal("site") == said
 
 
-@pytest.mark.parametrize("target", ["./site", "/no/where", "../a:b", ""])
+@pytest.mark.parametrize("target", ["./site", "/no/where", "../a:b"])
 def test_a_path_that_is_not_there_is_a_missing_directory(target: str) -> None:
     assert refusal(target) == f"{target}: there is no such directory"
+
+
+def test_a_target_that_is_empty_says_what_to_leave_out_or_write() -> None:
+    assert refusal("") == "TARGET is empty: leave it out for the built-in site, or write . for this directory"
 
 
 def test_a_file_is_told_how_to_be_served(here: Path) -> None:

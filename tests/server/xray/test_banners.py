@@ -89,7 +89,7 @@ def test_a_drain_that_many_hold_names_those_who_have_held_it_longest() -> None:
 def draining(bench: Bench) -> Iterator[None]:
     """A process that drains what is on the bench."""
     ours, theirs = socket.socketpair()
-    with theirs:
+    with ours, theirs:
         process = Process(bench.service, ours, "the bench")
         bench.loop.add(process)
         bench.loop.fire(process, P.LISTENING)
