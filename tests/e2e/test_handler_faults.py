@@ -263,6 +263,23 @@ def test_an_operation_goes_on_when_its_client_half_closes(start: Start) -> None:
         assert client.end() == "closed"
 
 
+def test_a_plain_close_is_a_half_close_until_something_is_sent(start: Start) -> None:
+    """TCP says no more of it than FIN. What a stream sends is answered by a reset, which ends it; a handler that waits
+    goes on, and what it waited for is not cancelled."""
+    server = start()
+    with Client(server.address) as other:
+        Client(server.address, data=request("/stream-slowly/10000/2")).close()
+        event = server.wait_for("connection_ended")
+        assert (event["cause"], event["trigger"]) == ("client", "PEER_RESET")
+        Client(server.address, data=request("/wait/left")).close()
+        eventually(lambda: "waiting left" in other.get("/marks").text)
+        assert other.get("/open/left", method="POST").text == "1\n"
+        answered = server.request_event("/wait/left")
+        assert (answered["status"], answered["end"]) == (200, None)
+        assert json.loads(other.get("/marks").body) == ["waiting left", "left left"]
+    server.settle()
+
+
 def test_the_producer_of_a_stream_is_closed_when_its_client_leaves(start: Start) -> None:
     server = start()
     with Client(server.address) as other:
