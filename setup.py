@@ -14,6 +14,7 @@ import sys
 from setuptools import Extension, setup
 
 HOT = (
+    "handlers/chunks.py",
     "handlers/messages.py",
     "handlers/router.py",
     "handlers/static.py",
