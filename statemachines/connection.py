@@ -14,8 +14,8 @@ What the table settles:
   already lie in the connection's buffer, where epoll will not report them: the loop is asked to revisit.
 - *An answer before the body was read*: nothing more is parsed; answer, half-close, linger.
 - *The peer's half-close while we answer*: not looked at (no state that answers waits for readable), so the answer goes
-  out whole. A reset is reported by the kernel in any state. A plain close(2) is, on the wire, a half-close until we send
-  something: a handler whose client has left in this way goes on until it answers, or its deadline passes.
+  out whole. A reset is reported by the kernel in any state. A plain close(2) is, on the wire, a half-close until we
+  send something: a handler whose client has left in this way goes on until it answers, or its deadline passes.
 - *An error after the response began*: the connection is cut, so that the client cannot take the piece for the whole.
 - Every row into CLOSED, or into the farewell, says who ended the connection.
 """
