@@ -47,6 +47,40 @@ def test_no_limit_in_seconds_belongs_to_no_table() -> None:
     assert {name.removesuffix("_grace") + "_timeout" for name in seconds if name.endswith("_grace")} <= set(DEADLINES)
 
 
+PROMISED = {
+    "keep_alive_timeout": 15,
+    "head_timeout": 10,
+    "body_timeout": 30,
+    "body_min_rate": 240,
+    "body_grace": 5,
+    "backend_timeout": 30,
+    "send_timeout": 30,
+    "send_min_rate": 240,
+    "send_grace": 5,
+    "linger_timeout": 2,
+    "pause_timeout": 1,
+    "drain_timeout": 30,
+    "max_requests": 1000,
+    "max_request_line": 8190,
+    "max_field_line": 8190,
+    "max_fields": 100,
+    "max_head": 32 * 1024,
+    "max_chunk_line": 256,
+    "max_chunk_overhead": 16 * 1024,
+    "max_body": 1024 * 1024,
+    "max_output": 64 * 1024,
+    "max_linger": 256 * 1024,
+    "max_ranges": 16,
+    "max_accepts": 64,
+    "max_connections": 0,
+}
+"""What people rely on who set nothing. The pairs that exceed each by one are in the corpus and in tests/e2e."""
+
+
+def test_the_defaults_are_those_that_are_promised() -> None:
+    assert {field.name: field.default for field in OPTIONS} == PROMISED
+
+
 def test_limits_do_not_change() -> None:
     limits = Limits()
     with pytest.raises(FrozenInstanceError):

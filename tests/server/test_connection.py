@@ -624,11 +624,13 @@ def test_no_handler_runs_on_a_body_that_was_cut_short() -> None:
 # --- lingering
 
 
-def test_what_comes_in_the_farewell_is_discarded_up_to_a_bound() -> None:
-    with bench_of(hello, max_linger=1000, max_requests=1) as bench:
+@pytest.mark.parametrize(("limits", "bound"), [({"max_linger": 1000}, 1000), ({}, 256 * 1024)])
+def test_what_comes_in_the_farewell_is_discarded_up_to_a_bound(limits: dict[str, int], bound: int) -> None:
+    with bench_of(hello, max_requests=1, **limits) as bench:
         client = bench.connect()
         client.send(GET)
-        assert client.send(b"x" * 1000) == at(L, [])
+        for _ in range(8):
+            assert client.send(b"x" * (bound // 8)) == at(L, [])
         assert client.send(b"x") == closed([C])
 
 
