@@ -19,6 +19,7 @@ import pytest
 
 from handlers.messages import Application, Request, Response, text_response
 from server import cli
+from server.__main__ import main as started
 from server.cli import explain, main, program_name, version
 from server.config import Limits
 from server.logs import Logs
@@ -228,6 +229,17 @@ def test_the_version_names_what_decides_how_we_behave() -> None:
 def test_the_help_names_the_program_as_it_was_started(started: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [started])
     assert program_name() == name
+
+
+@pytest.mark.parametrize("module", ["server.cli", "server.xray.terminal.main"])
+def test_an_interrupt_while_it_is_imported_is_no_traceback(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __getattr__(self, name: str) -> Any:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, module, Interrupted())
+    monkeypatch.setattr("sys.argv", ["clerestory", *(["ps"] if "terminal" in module else [])])
+    assert started() == 130
 
 
 # --- check
