@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.client import Client
 from tests.support.figures import FIGURES
@@ -14,6 +15,10 @@ from tests.support.server import ServerProcess, serving
 
 if TYPE_CHECKING:
     from tests.support.postgres import Cluster
+
+# A deadline for each example would be an assertion on time, and fail on a machine that has other things to do.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 POLLERS = ("epoll", "poll", "select")
 PARSERS = ("auto", "h11", "httptools")

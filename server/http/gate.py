@@ -48,6 +48,8 @@ _NAMED = re.compile(
 ).findall
 _CODING = re.compile(b"([" + TOKEN + rb"]++)[ \t]*+(;.*)?").fullmatch
 
+_NOT_CHUNKED = "Transfer-Encoding is not exactly one chunked."
+
 CHUNKED = None  # the content_length of a body whose length only its chunks tell
 Verdict = tuple[bytes, int | None, bool, bool]
 
@@ -188,7 +190,12 @@ def _judge_coding(value: bytes, with_length: bool, minor: int) -> None:
     value = value.lower()
     if value == b"chunked":
         return
-    codings = [_CODING(member.strip(b" \t")) for member in value.split(b",")]
-    if None in codings or all(coding is not None and coding[1] == b"chunked" for coding in codings):
-        raise Refusal(400, "Transfer-Encoding is not exactly one chunked.")
-    raise Refusal(501, "The only transfer coding served here is chunked.")
+    foreign = False
+    for member in value.split(b","):
+        coding = _CODING(member.strip(b" \t"))
+        if coding is None:
+            raise Refusal(400, _NOT_CHUNKED)
+        foreign = foreign or coding[1] != b"chunked"
+    if foreign:
+        raise Refusal(501, "The only transfer coding served here is chunked.")
+    raise Refusal(400, _NOT_CHUNKED)

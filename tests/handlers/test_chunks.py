@@ -63,7 +63,7 @@ PARTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(some.lists(some.sampled_from(PARTS), max_size=9).map(b"".join), some.lists(some.integers(0, 60), max_size=6))
 def test_the_verdict_is_the_same_however_the_bytes_are_cut(raw: bytes, cuts: list[int]) -> None:
     """Cut, the usual chunks are read step by step; whole, all at once."""
@@ -73,7 +73,7 @@ def test_the_verdict_is_the_same_however_the_bytes_are_cut(raw: bytes, cuts: lis
             assert decode(raw, ends, line=line, overhead=overhead, limit=limit) == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(some.lists(some.binary(min_size=1, max_size=300), max_size=20), some.lists(some.integers(0, 9000), max_size=6))
 def test_any_body_comes_out_as_it_went_in(pieces: list[bytes], cuts: list[int]) -> None:
     raw = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n"

@@ -154,7 +154,7 @@ def test_an_inbox_that_is_not_there_is_404(connection: sqlite3.Connection) -> No
     assert refusal(caught) == (404, "recipient", "There is no inbox of nobody.")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from(["tiny", "ada", "nobody"]), st.integers(0, 6)), max_size=30))
 def test_whatever_is_put_there_the_counts_are_right(deliveries: list[tuple[str, int]]) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)

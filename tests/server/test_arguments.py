@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.arguments import (
@@ -97,7 +97,6 @@ def test_a_count_has_no_suffix() -> None:
         amount("1K")
 
 
-@settings(deadline=None)
 @given(st.text())
 @pytest.mark.parametrize("reader", [port, host, seconds, amount])
 def test_whatever_is_typed_is_taken_or_refused(reader: Callable[[str], object], text: str) -> None:

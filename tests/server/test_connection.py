@@ -157,7 +157,7 @@ def test_a_handler_that_awaits_the_body_of_a_request_without_one_is_not_made_to_
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_however_a_conversation_is_cut_the_answers_are_the_same(parser: str, data: st.DataObject) -> None:
     chunked = (
         b"POST /c HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nt: u\r\n\r\n"

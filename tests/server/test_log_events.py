@@ -6,7 +6,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.log_events import (
@@ -134,7 +134,6 @@ def test_the_templates_kept_are_bounded() -> None:
     assert len(requests._templates) == JSONRequests.KEPT
 
 
-@settings(deadline=None)
 @given(ANY, ANY, ANY, ANY, ANY)
 def test_a_json_request_is_clean_and_says_what_it_was_given(
     peer: str, method: str, target: str, a: str, end: str
@@ -183,7 +182,6 @@ def test_the_colour_of_a_status_says_its_class(status: int | None, colour: str) 
     assert (f"\x1b[{colour}m{status}" in line) == bool(colour)
 
 
-@settings(deadline=None)
 @given(ANY, ANY, ANY, ANY, ANY)
 def test_a_console_request_is_clean_and_keeps_its_columns(
     peer: str, method: str, target: str, a: str, end: str
@@ -217,7 +215,6 @@ def test_a_list_that_holds_itself_becomes_text() -> None:
     assert json.loads(json_line({"event": "e", "level": "info", "field": endless}, "now"))["field"] == "[[...]]"
 
 
-@settings(deadline=None)
 @given(ANY, st.dictionaries(ANY, VALUES, max_size=4))
 def test_a_json_line_is_clean_whatever_the_fields_hold(name: str, fields: dict[str, Any]) -> None:
     line = json_line(fields | {"event": name, "level": "info"}, "now")
@@ -225,14 +222,12 @@ def test_a_json_line_is_clean_whatever_the_fields_hold(name: str, fields: dict[s
     assert utf16(json.loads(line)["event"]) == utf16(name)
 
 
-@settings(deadline=None)
 @given(ANY, st.dictionaries(ANY, VALUES, max_size=4))
 def test_a_console_line_is_clean_whatever_the_fields_hold(name: str, fields: dict[str, Any]) -> None:
     event = {key: value for key, value in fields.items() if key != "exception"} | {"event": name, "level": "info"}
     assert is_clean(console_line(event, "now", colours=False))
 
 
-@settings(deadline=None)
 @given(ANY)
 def test_each_line_of_a_traceback_is_clean_and_marked(text: str) -> None:
     event = {"event": "failed", "level": "error", "exception": "Traceback:\n" + text}

@@ -227,7 +227,7 @@ WHOLLY = spoken([], [], without_sendfile=False)
     st.sets(st.integers(1, len(CONVERSATION) - 1), max_size=5),
     st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_however_the_socket_takes_it_the_client_gets_the_same(
     takes: list[int], cuts: set[int], without_sendfile: bool
 ) -> None:

@@ -152,7 +152,7 @@ def assert_the_same_walk(table: Table, walk: Walk) -> None:
     assert walk_through(table, walk, Dispatch.TRANSITIONS, observed=True) == compiled
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_random_machine_does_the_same_under_both_dispatches(data: st.DataObject) -> None:
     table = data.draw(tables())
@@ -160,14 +160,14 @@ def test_a_random_machine_does_the_same_under_both_dispatches(data: st.DataObjec
     assert_the_same_walk(table, walk)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(tables())
 def test_every_check_holds_for_the_random_tables(table: Table) -> None:
     assert {law: found for law, check in checks.CHECKS.items() if (found := check(table))} == {}
 
 
 @pytest.mark.parametrize("name", TABLES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_our_machines_do_the_same_under_both_dispatches(name: str, data: st.DataObject) -> None:
     table = TABLES[name]
@@ -175,7 +175,7 @@ def test_our_machines_do_the_same_under_both_dispatches(name: str, data: st.Data
     assert_the_same_walk(table, walk)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_connection_that_is_given_only_what_it_accepts_never_errs_and_can_always_be_ended(
     data: st.DataObject,

@@ -60,7 +60,7 @@ PARTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(some.lists(some.sampled_from(PARTS), max_size=9).map(b"".join), some.lists(some.integers(0, 60), max_size=6))
 def test_the_verdict_is_the_same_however_the_bytes_are_cut(raw: bytes, cuts: list[int]) -> None:
     whole = decode(raw)
@@ -113,7 +113,7 @@ TAMPERED = some.tuples(CHUNKS, some.integers(0, 99), some.sampled_from(PARTS)).m
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(CHUNKS | TAMPERED | some.lists(some.sampled_from(PARTS), max_size=9).map(b"".join))
 def test_both_parsers_read_the_same_body_in_whatever_is_admitted(raw: bytes) -> None:
     """No codec is asked for a body. That none would say anything else is shown here."""

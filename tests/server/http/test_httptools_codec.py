@@ -82,13 +82,13 @@ def agree(raw: bytes, seed: int) -> None:
             assert drive(raw, codec, ends) == whole
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(mutated(), some.integers(0, 1000))
 def test_both_parsers_agree_on_a_request_that_has_been_tampered_with(raw: bytes, seed: int) -> None:
     agree(raw, seed)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(composed(), some.integers(0, 1000))
 def test_both_parsers_read_a_well_formed_request_alike(raw: bytes, seed: int) -> None:
     agree(raw, seed)
@@ -96,7 +96,7 @@ def test_both_parsers_read_a_well_formed_request_alike(raw: bytes, seed: int) ->
     assert drive(raw, CODEC).taken == len(raw)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(some.binary(max_size=60), some.integers(0, 1000))
 def test_both_parsers_agree_on_noise(raw: bytes, seed: int) -> None:
     agree(raw, seed)

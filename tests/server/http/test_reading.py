@@ -240,7 +240,7 @@ def test_the_limits_hold_over_a_remembered_block() -> None:
         assert refusal(lambda: reader.read(get(target + b"t"))) == beyond  # noqa: B023
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(some.lists(some.sampled_from([case.raw for case in CASES if len(case.raw) < 200]), min_size=2, max_size=5))
 def test_what_came_before_never_changes_what_is_read(raws: list[bytes]) -> None:
     reader = HeadReader(LIMITS, H11, "peer")
@@ -357,7 +357,7 @@ def test_chunks_are_decoded_and_what_follows_is_left() -> None:
     assert reader.feed(b"GET /") == (b"", 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(some.binary(min_size=1, max_size=300), some.data())
 def test_any_body_comes_out_as_it_went_in(body: bytes, data: some.DataObject) -> None:
     cuts = sorted(data.draw(some.sets(some.integers(1, len(body)), max_size=6)) | {len(body)})

@@ -8,7 +8,7 @@ from typing import Any
 
 import h11
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handlers.messages import REASONS, Field, File, Response
@@ -267,7 +267,6 @@ ANYTHING = st.one_of(
 
 
 @given(LAWFUL, STATUSES, PHRASES, st.binary(max_size=20), st.sampled_from(["GET", "HEAD", "POST"]), st.booleans())
-@settings(deadline=None)
 def test_a_lawful_head_is_read_by_another_client_as_it_was_meant(
     fields: tuple[Field, ...], status: int, reason: str | None, body: bytes, method: str, keep_alive: bool
 ) -> None:
@@ -281,7 +280,6 @@ def test_a_lawful_head_is_read_by_another_client_as_it_was_meant(
 
 
 @given(st.lists(st.tuples(ANYTHING, ANYTHING), max_size=4).map(tuple), STATUSES | ANYTHING, PHRASES | ANYTHING)
-@settings(deadline=None)
 def test_whatever_is_handed_out_is_refused_or_is_a_head_of_one_line_a_field(
     fields: Any, status: Any, reason: Any
 ) -> None:
@@ -300,7 +298,6 @@ def test_whatever_is_handed_out_is_refused_or_is_a_head_of_one_line_a_field(
 
 
 @given(STATUSES, st.sampled_from(["GET", "HEAD"]), st.sampled_from([0, 1]), st.binary(max_size=9), st.booleans())
-@settings(deadline=None)
 def test_a_whole_answer_leaves_another_client_at_its_end(
     status: int, method: str, minor: int, body: bytes, keep_alive: bool
 ) -> None:

@@ -56,7 +56,7 @@ PIECES = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=st.lists(
         st.sampled_from((GET, LAST, *PIECES, "half close", "leave", "wait", "order", "drain")),
