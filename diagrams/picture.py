@@ -156,4 +156,4 @@ def _duration(deadline: Deadline) -> str:
 
 def waits_of(spec: Spec) -> str:
     """`waits for readable`; a final state waits no more."""
-    return "final" if spec.final else f"waits for {spec.waits_for.phrase()}"
+    return "final" if spec.final else f"waits for {spec.phrase()}"

@@ -48,7 +48,15 @@ class Operation(ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """What is waited for, for an operator: `thread`, `postgres#3 AWAITING_RESULT <- fd 19 readable`."""
+        """What is waited for, for an operator: `work#7 RUNNING find 0.6 s`."""
+
+
+def span(seconds: float) -> str:
+    """`0.3 s`, `12.0 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 class NextPiece:

@@ -1,6 +1,7 @@
 """The loop: wait -> dispatch -> settle interest -> reap -> sweep deadlines; and the descriptor -> machine map.
 
-Whatever has a descriptor is a machine, and the loop knows no kinds. Its laws:
+Whatever has a descriptor is a machine, and the loop knows no kinds. One without a descriptor of its own, such as work
+in a thread, is in the map under a negative number: there is nothing to register, all else is the same. Its laws:
 
 - Readiness fires triggers: the state's `when_ready` looks once, at a bounded amount, and names the fact.
 - Interest and deadline are read from the state; nobody arms them by hand.
@@ -56,6 +57,8 @@ class Loop:
         self.machines: dict[int, Machine] = {}
         self.kept: dict[object, Any] = {}
         """As Loop.kept of the contract."""
+        self.engines: set[Engine] = set()
+        """Those of all machines that there have been: what these have counted."""
         self.now = clock()
         """The time at the last wake-up."""
         self.turns = 0
@@ -82,8 +85,10 @@ class Loop:
 
     def add(self, machine: Machine) -> None:
         """Put `machine` into the map and wait for what its state waits for."""
-        machine.registered = machine.node.mask
-        self.poller.register(machine.descriptor, machine.registered)
+        if machine.descriptor >= 0:
+            machine.registered = machine.node.mask
+            self.poller.register(machine.descriptor, machine.registered)
+        self.engines.add(machine.engine)
         self.machines[machine.descriptor] = machine
         self._has_deadlines = True
 
@@ -276,8 +281,9 @@ class Loop:
         if self.machines.get(machine.descriptor) is not machine:
             return
         del self.machines[machine.descriptor]
-        with suppress(OSError, KeyError):  # somebody else has closed the descriptor
-            self.poller.unregister(machine.descriptor)
+        if machine.descriptor >= 0:
+            with suppress(OSError, KeyError):  # somebody else has closed the descriptor
+                self.poller.unregister(machine.descriptor)
         self._closing.append(machine)
         try:
             machine.ended()

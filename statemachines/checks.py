@@ -66,12 +66,17 @@ def strangers(table: Table) -> list[str]:
 
 
 def misspecified(table: Table) -> list[str]:
-    """States without exactly one spec, and specs that do not say what looks at the descriptor."""
+    """States without exactly one spec, and specs that do not say what looks at the descriptor, or what is awaited."""
     specs = [spec.state for spec in table.specs]
     wrong = [f"{state} has {specs.count(state)} specs" for state in table.states if specs.count(state) != 1]
     wrong += [f"{spec.state} says nothing of what is true" for spec in table.specs if not spec.true_while]
-    wrong += [f"{spec.state} names nothing that looks" for spec in _waiting(table) if not spec.when_ready]
+    wrong += [f"{spec.state} names nothing that looks" for spec in _waiting(table) if not _is_told(spec)]
     return wrong
+
+
+def _is_told(spec: Spec) -> bool:
+    """Whether something looks at the descriptor of `spec`; or it waits for none, and says for what instead."""
+    return bool(spec.when_ready) or (spec.waits_for is Interest.NOTHING and bool(spec.awaits))
 
 
 def too_many(table: Table) -> list[str]:
@@ -280,7 +285,7 @@ def _states(table: Table) -> list[str]:
     for spec in table.specs:
         exits = dict.fromkeys(row.dest for row in table.rows if row.source is spec.state)
         leads = " ".join(numbers.get(state, "?") for state in exits) or "-"
-        lines.append([numbers.get(spec.state, "?"), spec.state, spec.waits_for.phrase(), _limit(spec.deadline), leads])
+        lines.append([numbers.get(spec.state, "?"), spec.state, spec.phrase(), _limit(spec.deadline), leads])
     return _columns(lines)
 
 

@@ -83,7 +83,8 @@ class Spec:
     """One state: what it waits for, until when, and which method of the model looks when it is ready.
 
     `when_ready` names a method that takes the readiness bits, does one bounded read or write, and hands back the
-    trigger that names the fact, or None when nothing changed. A final state has none.
+    trigger that names the fact, or None when nothing changed. A final state has none. `awaits` says what is waited for
+    where that is no descriptor's readiness.
     """
 
     state: Name
@@ -92,6 +93,11 @@ class Spec:
     when_ready: str
     true_while: str
     final: bool = False
+    awaits: str = ""
+
+    def phrase(self) -> str:
+        """What it waits for, for people: `readable`, `a free thread`."""
+        return self.awaits or self.waits_for.phrase()
 
 
 class Way(enum.Enum):
@@ -194,7 +200,8 @@ class Loop(Protocol):
         """What shells keep for this loop and as long as it lives, by whose it is: pools, engines."""
 
     def add(self, machine: "Machine") -> None:
-        """Put a machine into the map under its `descriptor` and wait for what its state waits for."""
+        """Put a machine into the map under its `descriptor` and wait for what its state waits for. A negative one is
+        no descriptor: such a machine is moved from outside only."""
 
     def fire(self, machine: "Machine", trigger: Name) -> None:
         """Fire from outside the machine's own readiness: an operation finished, a process drains."""

@@ -1,6 +1,6 @@
 """Every machine there is, by name, in the order in which they are best explained."""
 
-from statemachines import connection, listener, postgres, postgres_cancel, process, upstream, wakeup
+from statemachines import connection, listener, postgres, postgres_cancel, process, upstream, wakeup, work
 
 TABLES = {
     table.name: table
@@ -9,6 +9,7 @@ TABLES = {
         upstream.TABLE,
         postgres.TABLE,
         postgres_cancel.TABLE,
+        work.TABLE,
         listener.TABLE,
         process.TABLE,
         wakeup.TABLE,

@@ -19,6 +19,7 @@ from psycopg import pq
 from handlers.backends.postgres_cancel import follow_socket, request_cancel
 from handlers.backends.postgres_errors import FORGOTTEN, late, unavailable
 from handlers.backends.postgres_query import Query
+from handlers.operations import span
 from statemachines.contract import HUNG_UP, Interest, Loop
 from statemachines.engine import Machine
 from statemachines.postgres import State as S
@@ -92,9 +93,9 @@ class Session(Machine):
         return self.pool.loop
 
     def describe(self) -> str:
-        """For an operator: `postgres#3 AWAITING_RESULT <- fd 19 readable`."""
-        node = self.node
-        return f"postgres#{self.number} {node.state} <- fd {self.descriptor} {node.spec.waits_for.phrase()}"
+        """For an operator: `postgres#3 AWAITING_RESULT 1.2 s <- fd 19 readable`."""
+        node, stay = self.node, span(self.loop.clock() - self.since)
+        return f"postgres#{self.number} {node.state} {stay} <- fd {self.descriptor} {node.spec.phrase()}"
 
     def glance(self) -> tuple[Any, ...]:
         """As Machine.glance: contract.Facts."""

@@ -3,29 +3,31 @@
 The laws:
 
 - the loop's thread never waits here: it holds the pool's mutex for a few list operations at most;
-- at most `size` functions run at a time and at most `backlog` wait; one more is refused at the `await`, with 503;
+- at most `size` functions run at a time and at most `backlog` wait; one more is refused, with 503;
+- every call is a machine (statemachines.work), moved by the loop's thread alone: a worker notes facts, and leaves them
+  with the loop by `call_from_thread`, which wakes it through its eventfd; nothing else of the loop is a worker's;
 - threads are started when they are first needed, and are daemons: none of them keeps the process from ending;
-- a result goes back to the loop's thread by `call_from_thread`, the only thing a worker touches of the loop;
 - cancelled while queued, a call never runs; cancelled while it runs, its result is dropped, for nothing can stop a
-  thread.
+  thread: it is ABANDONED until it ends.
 
-Handing a call over and back costs some 50 us of CPU and 80 us of time (two cores of an AMD EPYC, CPython 3.11), and
-more time than that when the loop is busy: a worker that wants the interpreter lock from a running thread asks for it
-after 5 ms (`sys.setswitchinterval`). What takes less than that, such as opening a file whose directory is surely in
-the kernel's cache, is better done in place.
+Handing a call over and back costs some 30 us of CPU when it is the only one, and a third of that when many come at
+once, who share their wake-ups (two cores of an AMD EPYC, CPython 3.11); and more time than that when the loop is busy:
+a worker that wants the interpreter lock from a running thread asks for it after 5 ms (`sys.setswitchinterval`). What
+takes less than that, such as opening a file whose directory is surely in the kernel's cache, is better done in place.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from handlers.errors import HTTPError
+from handlers.backends.work import Work, engine_on, unavailable
 from handlers.operations import Executor, Operation
+from statemachines.contract import Loop
+from statemachines.work import Trigger as T
 
 P = ParamSpec("P")
-T = TypeVar("T")
+R = TypeVar("R")
 
 SIZE = 8
 """Threads: blocking calls mostly wait for a disk or a peer, so there may be more than processors; each has a stack."""
@@ -33,132 +35,143 @@ SIZE = 8
 BACKLOG = 64
 """Calls waiting for a thread: eight for each; beyond that they would only wait longer for the same refusal."""
 
-RETRY_AFTER = (b"retry-after", b"1")
+SHUTTING_DOWN = "The server is shutting down."
 
 
-class ThreadCall(Operation, Generic[T]):
-    """One call of a function in a thread of `pool`."""
+class ThreadCall(Operation, Generic[R]):
+    """One call of a function in a thread of `pool`. Awaiting it may raise HTTPError 503."""
 
-    __slots__ = ("_arguments", "_error", "_executor", "_function", "_loop", "_name", "_pool", "_progress", "_result")
+    __slots__ = ("_arguments", "_executor", "_function", "_pool", "_work", "name")
 
     def __init__(
         self,
         pool: "ThreadPool",
-        function: Callable[..., T],
+        function: Callable[..., R],
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
         name: str = "",
     ) -> None:
         self._pool = pool
-        self._function: Callable[..., T] | None = function
+        self._function = function
         self._arguments = arguments
-        self._name = name or function_name(function)
-        self._progress = "queued"
         self._executor: Executor | None = None
-        self._result: T | None = None
-        self._error: BaseException | None = None
-
-    def __await__(self) -> Generator[Operation, Any, T]:
-        self._pool.admit()
-        result: T = yield self
-        return result
+        self._work: Work | None = None
+        self.name = f"{pool.prefix}{name or function_name(function)}"
+        """What an operator reads."""
 
     def start(self, executor: Executor) -> None:
         self._executor = executor
-        self._loop = executor.loop
-        self._pool.submit(self)
+        pool, loop = self._pool, executor.loop
+        work = Work(pool.engine_on(loop), pool, loop, self, self._function, self._arguments)
+        refusal, given = pool.submit(work)
+        if refusal:
+            self.refuse(refusal)
+            return
+        self._work = work
+        loop.add(work)
+        if given:
+            work.engine.fire(work, T.THREAD_GIVEN)
 
     def cancel(self) -> None:
         self._executor = None
-        self._pool.withdraw(self)
+        if self._work is not None:
+            self._work.leave()
 
     def describe(self) -> str:
-        return f"{self._pool.label}: {self._progress}"
+        return self._work.describe() if self._work is not None else self.name
 
-    def run(self) -> None:
-        """On a worker's thread: call the function and send its end to the loop."""
-        function, (args, kwargs) = self._function, self._arguments
-        assert function is not None
-        self._progress = f"running {self._name}"
-        try:
-            self._result = function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - it is raised again, at the await
-            self._error = error
-        except BaseException as error:  # noqa: BLE001 - sys.exit() in a thread ends neither the thread nor the process
-            self._error = RuntimeError(f"{self._name} raised {type(error).__name__} in its thread")
-            self._error.__cause__ = error
-        self._send()
-
-    def abandon(self, error: BaseException) -> None:
-        """End without having run."""
-        self._error = error
-        self._send()
-
-    def _send(self) -> None:
-        # A loop that has ended meanwhile has nobody left who waits: whatever it says, the worker lives on.
-        with suppress(Exception):
-            self._loop.call_from_thread(self._deliver)
-
-    def _deliver(self) -> None:
-        """On the loop's thread, where `cancel` runs too: so either this comes first, or it finds no executor."""
-        executor, result, error = self._executor, self._result, self._error
-        self._executor = self._function = self._result = self._error = None
-        self._arguments = ((), {})
+    def deliver(self, result: R | None, error: BaseException | None) -> None:
+        """Tell whoever waits, if anybody does."""
+        executor, self._executor = self._executor, None
         if executor is not None:
             executor.finished(self, result, error)
+
+    def refuse(self, detail: str) -> None:
+        """Have it end by 503, soon: whoever waits may not have begun to."""
+        if self._executor is not None:
+            self._executor.loop.call_from_thread(lambda: self.deliver(None, unavailable(detail)))
+
+
+class _Worker:
+    """A thread: `work` is what it is at, None while it sleeps on `wake`."""
+
+    __slots__ = ("thread", "wake", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work: Work | None = work
+        self.wake = threading.Lock()
+        self.wake.acquire()
+        self.thread: threading.Thread
 
 
 class ThreadPool:
     """At most `size` daemon threads and a queue of at most `backlog` calls before them.
 
-    `label` is what an operator reads before `queued` and `running`.
+    Where these are not given, the loop's limits `threads` and `thread_backlog` say. `label` is what an operator reads
+    of it; the default one is not mentioned.
     """
 
-    def __init__(self, size: int = SIZE, backlog: int = BACKLOG, label: str = "thread") -> None:
-        self.size = size
-        self.backlog = backlog
+    def __init__(self, size: int | None = None, backlog: int | None = None, label: str = "thread") -> None:
+        self._bounds = size, backlog
+        self.size = size or SIZE
+        self.backlog = backlog or BACKLOG
         self.label = label
+        self.prefix = "" if label == "thread" else f"{label}: "
+        self._loop: Loop | None = None
         self._mutex = threading.Lock()
-        self._queue: deque[ThreadCall[Any]] = deque()
-        self._idle: list[threading.Lock] = []  # one lock for each thread that sleeps; releasing it wakes that thread
-        self._threads: dict[threading.Thread, ThreadCall[Any] | None] = {}
+        self._queue: deque[Work] = deque()
+        self._idle: list[_Worker] = []
+        self._workers: list[_Worker] = []
         self._closed = False
 
-    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> ThreadCall[T]:
+    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> ThreadCall[R]:
         """An operation that calls `function` in one of the threads. Awaiting it may raise HTTPError 503."""
         return ThreadCall(self, function, (args, kwargs))
 
-    def admit(self) -> None:
-        """Raises HTTPError 503 when there is no thread and no place in the queue for one more call."""
+    def engine_on(self, loop: Loop) -> Any:
+        """The engine of work for `loop`, whose limits are then those of the pool."""
+        if loop is not self._loop:
+            size, backlog = self._bounds
+            self.size = size or int(loop.limits.get("threads", SIZE))
+            self.backlog = backlog or int(loop.limits.get("thread_backlog", BACKLOG))
+            self._engine = engine_on(loop)
+            self._loop = loop
+        return self._engine
+
+    def submit(self, work: Work) -> tuple[str, bool]:
+        """Give `work` to a thread, or let it wait for one: why not, or an empty reason and whether a thread has it."""
         with self._mutex:
             if self._closed:
-                raise HTTPError(503, "The server is shutting down.", (RETRY_AFTER,))
-            running = sum(call is not None for call in self._threads.values())
-            if running + len(self._queue) >= self.size + self.backlog:
-                raise HTTPError(503, "Too many requests are waiting for a thread.", (RETRY_AFTER,))
+                return SHUTTING_DOWN, False
+            if self._idle:
+                worker = self._idle.pop()
+                worker.work = work
+                worker.wake.release()
+                return "", True
+            if len(self._workers) < self.size and self._start_worker(work):
+                return "", True
+            if not self._workers:
+                return "No thread can be started.", False
+            if len(self._queue) >= self.backlog:
+                return "Too many requests are waiting for a thread.", False
+            self._queue.append(work)
+            return "", False
 
-    def submit(self, call: ThreadCall[Any]) -> None:
-        """Queue `call` and see that a thread takes it."""
+    def withdraw(self, work: Work) -> bool:
+        """Take `work` out of the queue; whether it was there."""
         with self._mutex:
-            if not self._closed:
-                if self._idle:
-                    self._idle.pop().release()
-                elif len(self._threads) < self.size:
-                    self._start_thread()
-                if self._threads:
-                    self._queue.append(call)
-                    return
-        reason = "The server is shutting down." if self._closed else "No thread can be started."
-        call.abandon(HTTPError(503, reason, (RETRY_AFTER,)))
-
-    def withdraw(self, call: ThreadCall[Any]) -> None:
-        """Take `call` out of the queue if it is still there."""
-        with self._mutex, suppress(ValueError):
-            self._queue.remove(call)
+            try:
+                self._queue.remove(work)
+            except ValueError:
+                return False
+            return True
 
     def waiting(self) -> int:
         """How many calls wait for a thread."""
-        with self._mutex:
-            return len(self._queue)
+        return len(self._queue)
+
+    def describe(self) -> str:
+        """For an operator, on whom those in the queue wait: `8 threads, 12 waiting`."""
+        return f"{self.size} {self.label}{'s' if self.size != 1 else ''}, {len(self._queue)} waiting"
 
     def close(self, patience: float = 0.0) -> list[str]:
         """End the threads, giving those that run `patience` seconds in all; what is queued ends with a 503.
@@ -168,47 +181,51 @@ class ThreadPool:
         with self._mutex:
             self._closed = True
             queued = list(self._queue)
-            self._queue.clear()
-            while self._idle:
-                self._idle.pop().release()
-            threads = list(self._threads)
-        for call in queued:
-            call.abandon(HTTPError(503, "The server is shutting down.", (RETRY_AFTER,)))
+            threads = [worker.thread for worker in self._workers]
+            for worker in self._idle:
+                self._workers.remove(worker)
+                worker.wake.release()
+            self._idle.clear()
+        for work in queued:
+            if work.call is not None:
+                work.call.refuse(SHUTTING_DOWN)
+            work.leave()
         for thread in threads:
             # Without a clock: shared out, so that all the joins together take at most `patience`.
             thread.join(patience / len(threads))
         with self._mutex:
-            return [call.describe() for call in self._threads.values() if call is not None]
+            return [worker.work.describe() for worker in self._workers if worker.work is not None]
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"{self.label} {len(self._threads)}", daemon=True)
-        self._threads[thread] = None
+    def _start_worker(self, work: Work) -> bool:
+        """Begin a thread with `work`; False where the system has none left for us: those that run will have to do."""
+        worker = _Worker(work)
+        name = f"{self.label} {len(self._workers)}"
+        worker.thread = threading.Thread(target=self._labour, args=(worker,), name=name, daemon=True)
+        self._workers.append(worker)
         try:
-            thread.start()
+            worker.thread.start()
         except RuntimeError:
-            # The system has no thread left for us; those that run already will have to do.
-            del self._threads[thread]
+            self._workers.remove(worker)
+            return False
+        return True
 
-    def _work(self) -> None:
-        """A thread's life: take a call, run it, sleep when there is none."""
-        thread = threading.current_thread()
-        wake = threading.Lock()
-        wake.acquire()
-        while True:
-            call: ThreadCall[Any] | None = None
+    def _labour(self, worker: _Worker) -> None:
+        """A thread's life: do what it was given, take the next from the queue, sleep when there is none."""
+        work = worker.work
+        while work is not None:
+            work.run()
             with self._mutex:
-                if self._queue:
-                    call = self._queue.popleft()
-                elif self._closed:
-                    del self._threads[thread]
-                    return
-                else:
-                    self._idle.append(wake)
-                self._threads[thread] = call
-            if call is None:
-                wake.acquire()
-            else:
-                call.run()
+                following = worker.work = self._queue.popleft() if self._queue and not self._closed else None
+                leaving = following is None and self._closed
+                if leaving:
+                    self._workers.remove(worker)
+                elif following is None:
+                    self._idle.append(worker)
+            work.tell_end(following)
+            if following is None and not leaving:
+                worker.wake.acquire()
+                following = worker.work
+            work = following
 
 
 def function_name(function: Callable[..., object]) -> str:
@@ -219,6 +236,6 @@ def function_name(function: Callable[..., object]) -> str:
 DEFAULT = ThreadPool()
 
 
-def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> ThreadCall[T]:
+def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> ThreadCall[R]:
     """An operation that calls `function` in a thread of the default pool. Awaiting it may raise HTTPError 503."""
     return DEFAULT.call(function, *args, **kwargs)

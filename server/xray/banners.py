@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from handlers.operations import span
 from server.xray.cut import Cut, Seen
 from server.xray.missed import Missed, words
 from server.xray.recorder import passages
-from server.xray.snapshot import Row, Standing, identity_of, row, span, standing
+from server.xray.snapshot import Row, Standing, identity_of, row, standing
 from statemachines.connection import State as C
 from statemachines.listener import State as L
 from statemachines.process import State as P

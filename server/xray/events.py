@@ -56,7 +56,7 @@ class Events:
         return self._event
 
     def _make(self, cut: Cut) -> bytes:
-        self._watch.figures.see_all(cut)
+        self._watch.see_engines()
         document = self._watch.summary(cut, rows=False)
         edges = document["edges"]
         before, self._before = self._before, (cut.now, edges)

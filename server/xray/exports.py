@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from handlers.operations import span
 from server.xray.recorder import Recording
-from server.xray.snapshot import span
 from statemachines.contract import Interest
 from statemachines.engine import Edge
 

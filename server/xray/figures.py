@@ -1,13 +1,12 @@
 """Counts, rates and dwell times, derived from the machines' tables: never kept beside them.
 
 An engine's edges count their passages and its nodes how long machines stayed. Several engines may run one table (each
-listener has its own): they are added up by the table's name. Engines are remembered once they were seen, so that what
-ended machines have done still counts.
+listener has its own): they are added up by the table's name. Engines are remembered once they were seen, and a loop
+knows all that there have been, so that what ended machines have done still counts.
 """
 
 from itertools import accumulate
 
-from server.xray.cut import Cut
 from statemachines.engine import BUCKETS, Engine
 from statemachines.tables import TABLES
 
@@ -25,10 +24,6 @@ class Figures:
         """Remember these."""
         for engine in engines:
             self._engines[id(engine)] = engine
-
-    def see_all(self, cut: Cut) -> None:
-        """Remember every engine of a cut."""
-        self.see(*{machine.engine for machine, _, _, _ in cut.seen})
 
     def edges(self) -> dict[str, list[int]]:
         """Passages by table, in the order of its rows; 0 where no machine of that kind has been seen."""

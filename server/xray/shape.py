@@ -30,8 +30,8 @@ With `group=state` or `group=peer` (without the port): `"groups": [{"key": "..."
      "waits_for": "hang-up only", "true_while": "the handler runs or waits for an operation", "seconds": 1.2,
      "deadline": {"name": "backend", "by": "time", "seconds": 30.0, "remaining": 28.8, "idle": null, "rate": null},
      "request": "GET /emails/7", "request_id": "17-3", "status": null, "bytes_in": 120, "bytes_out": 0, "requests": 3,
-     "age": 62.0, "chain": ["thread: running find"],
-     "why": "GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find"}
+     "age": 62.0, "chain": ["work#1 RUNNING find 1.2 s"],
+     "why": "GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s"}
 
 `deadline` is null where the state has none. `by` says which clock runs out first: `time` in the state, `idle` (no byte
 moved) or `rate` (too few). `request` hides its query (`?...`). `requests` are the heads received, this one included.
@@ -193,7 +193,7 @@ def table_json(table: Table, limits: Mapping[str, float]) -> JSON:
         "states": [
             {
                 "name": spec.state,
-                "waits_for": spec.waits_for.phrase(),
+                "waits_for": spec.phrase(),
                 "true_while": spec.true_while,
                 "final": spec.final,
                 "deadline": _deadline_json(spec.deadline, limits),

@@ -6,6 +6,7 @@ from typing import Any
 
 from handlers.errors import HTTPError
 from handlers.messages import Request, Response, text_response
+from handlers.operations import span
 from handlers.router import Router
 from server.logs import Logs
 from server.xray import pages
@@ -17,7 +18,7 @@ from server.xray.guard import Guard
 from server.xray.metrics import CONTENT_TYPE, metrics
 from server.xray.orders import Close, anyway, closable
 from server.xray.shape import JSON, ended_json, row_json
-from server.xray.snapshot import identity_of, row, span
+from server.xray.snapshot import identity_of, row
 from server.xray.watch import Watch
 
 UNREADY = 1.0

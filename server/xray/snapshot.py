@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from handlers.operations import span
 from server.xray.cut import Cut, Seen
 from statemachines.contract import Facts, Interest
 from statemachines.engine import Node
@@ -103,7 +104,7 @@ def chain_of(node: Node, facts: Facts) -> list[str]:
         return _describe(facts.operation).split(" <- ")
     waits_for = node.spec.waits_for
     if waits_for is Interest.NOTHING:
-        return []
+        return [node.spec.awaits] if node.spec.awaits else []
     if facts.request is not None and waits_for is Interest.HANG_UP:
         return ["the handler runs"]
     phrase = _phrase(node)
@@ -113,7 +114,7 @@ def chain_of(node: Node, facts: Facts) -> list[str]:
 @lru_cache(maxsize=256)
 def _phrase(node: Node) -> str:
     """What a node's state waits for, in words: they are made once, not for each of ten thousand rows."""
-    return node.spec.waits_for.phrase()
+    return node.spec.phrase()
 
 
 def _describe(operation: Any) -> str:
@@ -124,16 +125,8 @@ def _describe(operation: Any) -> str:
         return f"{type(operation).__name__} ({error})"
 
 
-def span(seconds: float) -> str:
-    """`0.3 s`, `12.0 s`, `3 min 20 s`, `2 h 05 min`."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
 def why(state: str, seconds: float, deadline: Due | None, request: str, chain: list[str]) -> str:
-    """`GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find`."""
+    """`GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#3 RUNNING find 1.2 s`."""
     text = f"{request} {state} {span(seconds)}" if request else f"{state} {span(seconds)}"
     if deadline is not None:
         if deadline.by == "time":

@@ -56,8 +56,12 @@ class Watch:
     async def look(self) -> Cut:
         """A cut of now."""
         cut: Cut = await Look(self._looks)
-        self.figures.see_all(cut)
+        self.see_engines()
         return cut
+
+    def see_engines(self) -> None:
+        """Remember every engine of the loop: some machines are short-lived. The set is copied by one C call."""
+        self.figures.see(*tuple(self.service.loop.engines))
 
     def bounds(self) -> Bounds:
         """How many connections and descriptors the process may have."""

@@ -63,14 +63,18 @@ def test_a_silent_pre_connection_has_sent_nothing_yet(stage: Stage) -> None:
 
 @in_trouble("stuck-backend")
 def test_a_stuck_backend_is_named_by_who_waits_for_it(stage: Stage) -> None:
-    waits = r"QUERYING_BACKEND [\d.]+ s of 30 s <- thread: running find_order"
+    waits = r"QUERYING_BACKEND [\d.]+ s of 30 s <- work#\d+ RUNNING find_order [\d.]+ s"
     says(
         stage.run(f"{PS} --path /orders"),
         rf"1 {PEER} GET /orders/41\?\.\.\. {waits}",
         rf"2 {PEER} GET /orders/42\?\.\.\. {waits}",
     )
     assert "customer=ada" not in stage.run(f"{SHOW} 1")
-    says(stage.run(f"{SHOW} 1"), r"waits for thread: running find_order", r"request GET /orders/41\?\.\.\. \(1-1\)")
+    says(
+        stage.run(f"{SHOW} 1"),
+        r"waits for work#\d+ RUNNING find_order [\d.]+ s",
+        r"request GET /orders/41\?\.\.\. \(1-1\)",
+    )
 
 
 @in_trouble("slow-reader")

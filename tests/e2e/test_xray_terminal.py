@@ -144,7 +144,7 @@ def test_top_follows_what_happens(top: Screen, stage: Stage) -> None:
 
 def test_top_shows_one_filters_closes_and_quits(top: Screen, stage: Stage) -> None:
     top.type("\x1b[B\r")
-    top.see("waits for thread: running find_order", "HEAD_RECEIVED -> QUERYING_BACKEND", "escape back")
+    top.see("waits for work#1 RUNNING find_order", "HEAD_RECEIVED -> QUERYING_BACKEND", "escape back")
     top.type("\x1b")
     top.see("STATE")
     top.type("/reading_head\r")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.operations import NEXT_PIECE, Executor, Operation
+from handlers.operations import NEXT_PIECE, Executor, Operation, span
 
 
 class Answer(Operation):
@@ -56,3 +56,11 @@ def test_the_next_piece_is_no_operation() -> None:
     with pytest.raises(StopIteration) as stopped:
         coroutine.send(b"piece")
     assert stopped.value.value == b"piece"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0.0 s"), (119.94, "119.9 s"), (200, "3 min 20 s"), (7199, "119 min 59 s"), (7500, "2 h 05 min")],
+)
+def test_a_span_is_told_as_people_tell_it(seconds: float, words: str) -> None:
+    assert span(seconds) == words

@@ -407,6 +407,21 @@ def test_a_deadline_fires_when_it_has_passed_and_not_before(yard: Yard, waited: 
     assert toy.is_in(state)
 
 
+def test_a_machine_without_a_descriptor_is_overdue_and_ends_as_any_other_and_the_poller_never_hears_of_it(
+    yard: Yard,
+) -> None:
+    toy = Toy(yard.engines["toy"])
+    toy.descriptor = -7
+    yard.loop.add(toy)
+    yard.loop.fire(toy, T.REST_WANTED)
+    assert yard.loop.machines[-7] is toy
+    yard.after(5)
+    assert toy.told == ["act", "goodbye", "ended", "close"]
+    assert -7 not in yard.loop.machines
+    assert [call for call in yard.poller.calls if call[1] == -7] == []
+    assert toy.engine in yard.loop.engines
+
+
 def test_deadlines_are_swept_no_more_often_than_that(yard: Yard) -> None:
     toy = yard.toy(ready=False)
     yard.after(1)

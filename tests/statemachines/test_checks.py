@@ -104,6 +104,11 @@ BROKEN: list[tuple[checks.Check, Table, list[str]]] = [
         with_specs(WAITING, replace(WORKING, when_ready=""), DONE),
         ["WORKING names nothing that looks"],
     ),
+    (
+        checks.misspecified,
+        with_specs(WAITING, replace(WORKING, when_ready="", awaits="an answer"), DONE),
+        ["WORKING names nothing that looks"],
+    ),
     (checks.too_many, replace(SOUND, states=Dozen), ["12 states"]),
     (checks.unreachable, with_rows(DECLINED, LEFT, FINISHED, LOST, LATE), ["WORKING"]),
     (
@@ -189,6 +194,15 @@ def test_every_check_is_shown_to_be_able_to_fail(check: Callable[[Table], list[s
 
 def test_without_a_peer_no_state_needs_a_way_out_for_it() -> None:
     assert checks.deaf(replace(SOUND, departures=frozenset())) == []
+
+
+def test_a_state_that_waits_for_no_descriptor_needs_nothing_that_looks_but_words() -> None:
+    told = replace(WORKING, when_ready="", waits_for=Interest.NOTHING, awaits="an answer")
+    assert checks.misspecified(with_specs(WAITING, told, DONE)) == []
+    assert checks.misspecified(with_specs(WAITING, replace(told, awaits=""), DONE)) == [
+        "WORKING names nothing that looks"
+    ]
+    assert (WORKING.phrase(), told.phrase()) == ("hang-up only", "an answer")
 
 
 def test_a_row_into_the_end_needs_no_cause_when_every_way_to_it_has_told_one() -> None:

@@ -123,7 +123,7 @@ def stuck_backend(stage: Stage) -> None:
     """Two requests that wait for a database."""
     for number in (41, 42):
         stage.customer(request(f"/orders/{number}?customer=ada"))
-    stage.see("python -m server ps --older 0.5", "\n1 ", "\n2 ", "running find_order")
+    stage.see("python -m server ps --older 0.5", "\n1 ", "\n2 ", "RUNNING find_order")
 
 
 def slow_reader(stage: Stage) -> None:

@@ -1,4 +1,6 @@
-"""Machines, one line each: `17  127.0.0.1:5000  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find`.
+"""Machines, one line each.
+
+    17  127.0.0.1:5000  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s
 
 The last column is the why line. What waits for what, and until when, is cut last: where a line is too long, the middle
 of the request's target goes first, then the middle of what is waited on; then, for the whole page, the peer's column.

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -211,9 +212,10 @@ def test_after_a_failure_one_attempt_is_made_and_the_others_are_refused_meanwhil
         database = Database(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x", size=4)
         first = runner.start(fetch(database))
         runner.until(lambda: database.pool.sessions[0].state is S.AUTHENTICATING)
-        assert first.describe() == (
-            "postgres pool: 1 waiting of 1000 <- "
-            f"postgres#1 AUTHENTICATING <- fd {database.pool.sessions[0].descriptor} readable"
+        assert re.fullmatch(
+            r"postgres pool: 1 waiting of 1000 <- "
+            rf"postgres#1 AUTHENTICATING \d\.\d s <- fd {database.pool.sessions[0].descriptor} readable",
+            first.describe(),
         )
         runner.advance(6)
         runner.until(lambda: first.done)
@@ -269,8 +271,9 @@ def test_a_name_is_looked_up_in_a_thread_and_whoever_waits_says_so(runner: Runne
     database = Database(postgres.url())
     database.pool = pool
     task = runner.start(fetch(database))
-    runner.until(lambda: "running" in task.describe())
-    assert task.describe() == "postgres pool: 1 waiting of 1000 <- postgres address: running Place.attempts"
+    runner.until(lambda: "RUNNING" in task.describe())
+    expected = r"postgres pool: 1 waiting of 1000 <- work#\d+ RUNNING postgres address: Place\.attempts \d\.\d s"
+    assert re.fullmatch(expected, task.describe())
     allowed.set()
     assert runner.outcome(task) == [(1,)]
     database.close()

@@ -1,6 +1,7 @@
 """A session in trouble: given up, late, lost, frozen, terminated, too much. Whoever asked is told, and nobody after him
 gets a dirty session."""
 
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -94,7 +95,7 @@ def test_the_way_of_a_first_query(runner: Runner, database: Database) -> None:
 
 def test_it_names_itself_its_state_and_its_descriptor(runner: Runner, database: Database, postgres: Cluster) -> None:
     session, task = asked(runner, database, postgres)
-    assert task.describe() == f"postgres#1 AWAITING_RESULT <- fd {session.descriptor} readable"
+    assert re.fullmatch(rf"postgres#1 AWAITING_RESULT \d\.\d s <- fd {session.descriptor} readable", task.describe())
     task.leave()
 
 
@@ -240,7 +241,7 @@ def test_a_query_given_up_while_it_is_being_sent_costs_the_session(
         task = runner.start(fetch(frozen, "SELECT length($1)", ("x" * 50_000_000,)))
         [session] = frozen.pool.sessions
         assert session.state is S.SENDING_QUERY
-        assert task.describe().endswith(f"SENDING_QUERY <- fd {session.descriptor} readable or writable")
+        assert task.describe().endswith(f" s <- fd {session.descriptor} readable or writable")
         task.leave()
         assert (session.state, cause(session)) == (S.CLOSED, Cause.CLIENT)
     finally:

@@ -1,5 +1,6 @@
 """Transactions: whole or not at all, in threads, and what becomes of them when SQLite refuses."""
 
+import re
 import signal
 import sqlite3
 import subprocess
@@ -232,7 +233,8 @@ def test_an_operation_says_what_it_does(database: Database) -> None:
         operation.start(executor)
     assert held.begun.wait(PATIENCE)
     label = "sqlite" if database.in_memory else "sqlite writer"
-    assert [first.describe(), second.describe()] == [f"{label}: running Held.stay", f"{label}: queued"]
+    assert re.fullmatch(rf"work#\d+ RUNNING {label}: Held\.stay 0\.0 s", first.describe())
+    assert re.fullmatch(rf"work#\d+ QUEUED {label}: texts 0\.0 s <- 1 {label}, 1 waiting", second.describe())
     held.let_go.set()
     executor.wait(first)
     executor.wait(second)
@@ -360,7 +362,8 @@ def test_close_does_not_wait_for_what_is_stuck(stored: Database) -> None:
     operation = stored.read(held.stay)
     operation.start(executor)
     assert held.begun.wait(PATIENCE)
-    assert stored.close() == ["sqlite reader: running Held.stay"]
+    [running] = stored.close()
+    assert re.fullmatch(r"work#\d+ RUNNING sqlite reader: Held\.stay 0\.0 s", running)
     assert unavailable(stored.write(texts)) == "The server is shutting down."
     held.let_go.set()
     assert executor.wait(operation) == ([], None)

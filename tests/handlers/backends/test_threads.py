@@ -1,5 +1,6 @@
 """Calls in threads: their ends, their bounds, their cancelling, and the pool's end."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -128,8 +129,11 @@ def test_an_operation_says_whether_it_is_queued_or_running(pool: ThreadPool) -> 
     for operation in operations:
         operation.start(executor)
     gate.await_begun(2)
-    descriptions = [operation.describe() for operation in operations]
-    assert descriptions == ["thread: running Gate.wait_here", "thread: running Gate.wait_here", "thread: queued"]
+    executor.loop.now += 1.5
+    first, second, third = [operation.describe() for operation in operations]
+    assert re.fullmatch(r"work#\d+ RUNNING Gate\.wait_here 1\.5 s", first)
+    assert re.fullmatch(r"work#\d+ RUNNING Gate\.wait_here 1\.5 s", second)
+    assert re.fullmatch(r"work#\d+ QUEUED Gate\.wait_here 1\.5 s <- 2 threads, 1 waiting", third)
     gate.opened.set()
     for operation in operations:
         executor.wait(operation)
@@ -194,7 +198,8 @@ def test_close_does_not_wait_for_a_stuck_thread() -> None:
     stuck.start(executor)
     queued.start(executor)
     gate.await_begun()
-    assert pool.close() == ["thread: running Gate.wait_here"]
+    [running] = pool.close()
+    assert re.fullmatch(r"work#\d+ RUNNING Gate\.wait_here 0\.0 s", running)
     for operation in (queued, pool.call(str)):
         if operation is not queued:
             operation.start(executor)
@@ -226,10 +231,27 @@ def test_without_any_thread_the_call_is_503(pool: ThreadPool, monkeypatch: pytes
 
 
 def test_there_is_a_default_pool() -> None:
-    async def handler() -> int:
+    async def handler() -> object:
         return await in_thread(int, "ff", base=16)
 
     executor = FakeExecutor()
     assert executor.run(handler()) == 255
-    assert executor.descriptions[0] in ("thread: queued", "thread: running int")
-    assert threads.DEFAULT.size == 8
+    assert re.fullmatch(r"work#\d+ RUNNING int 0\.0 s", executor.descriptions[0])
+    assert (threads.DEFAULT.size, threads.DEFAULT.backlog) == (8, 64)
+
+
+@pytest.mark.parametrize(("size", "backlog"), [(1, 1), (3, 2)])
+def test_the_loops_limits_bound_a_pool_that_has_no_bounds_of_its_own(size: int, backlog: int) -> None:
+    gate, executor = Gate(), FakeExecutor(FakeLoop(threads=size, thread_backlog=backlog))
+    pool = ThreadPool()
+    operations = [pool.call(gate.wait_here) for _ in range(size + backlog + 1)]
+    for operation in operations:
+        operation.start(executor)
+    gate.await_begun(size)
+    assert pool.waiting() == backlog
+    _, error = executor.wait(operations.pop())
+    assert isinstance(error, HTTPError)
+    assert (error.status, error.detail) == (503, "Too many requests are waiting for a thread.")
+    gate.opened.set()
+    assert [executor.wait(operation) for operation in operations] == [(None, None)] * (size + backlog)
+    assert pool.close(PATIENCE) == []

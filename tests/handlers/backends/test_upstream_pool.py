@@ -161,7 +161,7 @@ def test_a_name_is_looked_up_and_its_addresses_are_tried_in_order(bench: Bench) 
 def test_a_name_without_a_good_address_is_502(bench: Bench) -> None:
     by_name(bench, here(bench, "127.0.0.77"), here(bench, "127.0.0.78"))
     asker = bench.ask()
-    assert asker.waits[0].startswith(f"upstream {bench.pool.where}: looking up a.example <- thread")
+    assert asker.waits[0].startswith(f"upstream {bench.pool.where}: looking up a.example <- work#")
     bench.turn_until(lambda: asker.done)
     assert fault(asker) == (502, "refused")
 

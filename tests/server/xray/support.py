@@ -35,7 +35,7 @@ ROOMY = Bounds(slots=100, descriptors=1000, open_descriptors=20)
 class Named(Pending):
     """An operation that ends when the test says so, with words of its own."""
 
-    def __init__(self, words: str = "thread: running find") -> None:
+    def __init__(self, words: str = "work#1 RUNNING find 1.2 s") -> None:
         super().__init__()
         self.words = words
 
@@ -43,7 +43,7 @@ class Named(Pending):
         return self.words
 
 
-def waiting(words: str = "thread: running find") -> Callable[[Request], Any]:
+def waiting(words: str = "work#1 RUNNING find 1.2 s") -> Callable[[Request], Any]:
     """A handler that waits for an operation with those words, which never ends."""
 
     async def handler(request: Request) -> Response:

@@ -67,7 +67,7 @@ def test_what_holds_a_drain_and_until_when() -> None:
                 "draining",
                 "warning",
                 "Draining for 1.0 s; 1 connection holds it: 1: GET / QUERYING_BACKEND 13.0 s of 30 s "
-                "<- thread: running find. What is left in 29.0 s is cut.",
+                "<- work#1 RUNNING find 1.2 s. What is left in 29.0 s is cut.",
                 ("1",),
                 29.0,
             )

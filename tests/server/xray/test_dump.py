@@ -25,7 +25,7 @@ def test_a_dump_tells_who_waits_for_what_and_how_the_last_ones_ended() -> None:
             }
             | {kind: {} for kind in found["states"] if kind not in ("connection", "wakeup")},
             "connections": [
-                "2: GET /emails/7?... QUERYING_BACKEND 2.0 s of 30 s <- thread: running find",
+                "2: GET /emails/7?... QUERYING_BACKEND 2.0 s of 30 s <- work#1 RUNNING find 1.2 s",
                 "3: AWAITING_REQUEST 0.0 s of 15 s <- client readable",
             ],
             "histories": {"2": ["HEAD_RECEIVED -> QUERYING_BACKEND from AWAITING_REQUEST"], "3": []},

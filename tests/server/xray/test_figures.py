@@ -8,7 +8,6 @@ from statemachines.engine import BUCKETS
 from statemachines.listener import Trigger as L
 from statemachines.tables import TABLES
 from tests.server.support import GET, bench_of, hello
-from tests.server.xray.support import cut_of
 
 
 def test_passages_are_counted_by_row_of_every_table() -> None:
@@ -42,9 +41,9 @@ def test_the_engines_of_one_table_are_added_up_and_stay_when_their_machine_has_g
             listener = Listener(bench.service, listen("127.0.0.1", 0))
             bench.loop.add(listener)
             listener.engine.fire(listener, L.CAPACITY_REACHED)
-            figures.see_all(cut_of(bench))
+            figures.see(*bench.loop.engines)
             bench.loop.fire(listener, L.DRAIN_STARTED)
-        figures.see_all(cut_of(bench))
+        figures.see(*bench.loop.engines)
         assert sum(figures.edges()["listener"]) == 4
         assert sum(figures.dwell()["listener"]["PAUSED"]) == 2
 

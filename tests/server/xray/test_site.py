@@ -28,7 +28,7 @@ router.get("/wait")(waiting())
 
 @router.get("/emails/{number:int}")
 async def show(request: Request, number: int) -> Response:
-    answer: Response = await waiting("postgres#3 AWAITING_RESULT <- fd 19 readable")(request)
+    answer: Response = await waiting("postgres#3 AWAITING_RESULT 1.2 s <- fd 19 readable")(request)
     return answer
 
 
@@ -114,8 +114,8 @@ def test_one_connection_and_its_why(server: Live) -> None:
         (row,) = server.standing("QUERYING_BACKEND", 1)
         found = server.json(f"/connections/{row['id']}")
         assert found["why"].startswith("GET /emails/7 QUERYING_BACKEND ")
-        assert found["why"].endswith(" of 30 s <- postgres#3 AWAITING_RESULT <- fd 19 readable")
-        assert found["chain"] == ["postgres#3 AWAITING_RESULT", "fd 19 readable"]
+        assert found["why"].endswith(" of 30 s <- postgres#3 AWAITING_RESULT 1.2 s <- fd 19 readable")
+        assert found["chain"] == ["postgres#3 AWAITING_RESULT 1.2 s", "fd 19 readable"]
         assert found["peer"] == client.name
     assert server.x("/connections/0").status == 404
     assert "is not there: /connections.json lists" in server.x("/connections/x").text

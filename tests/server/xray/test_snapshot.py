@@ -8,7 +8,7 @@ import pytest
 from handlers.messages import Request, Response
 from server.xray.cut import take
 from server.xray.shape import row_text
-from server.xray.snapshot import LONGEST, counts, request_line, row, span, standing, why
+from server.xray.snapshot import LONGEST, counts, request_line, row, standing, why
 from tests.server.support import GET, Bench, bench_of, hello, stuck
 from tests.server.xray.support import cut_of, row_of, waiting
 
@@ -43,17 +43,17 @@ def test_the_row_of_a_connection_that_waits_for_its_backend() -> None:
             "bytes_out": 0,
             "requests": 1,
             "age": 2.25,
-            "chain": ["thread: running find"],
-            "why": "GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find",
+            "chain": ["work#1 RUNNING find 1.2 s"],
+            "why": "GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s",
         }
 
 
 def test_the_chain_is_read_from_the_operations_words() -> None:
-    with bench_of(waiting("postgres#3 AWAITING_RESULT <- fd 19 readable")) as bench:
+    with bench_of(waiting("postgres#3 AWAITING_RESULT 1.2 s <- fd 19 readable")) as bench:
         bench.connect().send(GET)
         found = row_of(bench)
-        assert found["chain"] == ["postgres#3 AWAITING_RESULT", "fd 19 readable"]
-        assert found["why"].endswith("<- postgres#3 AWAITING_RESULT <- fd 19 readable")
+        assert found["chain"] == ["postgres#3 AWAITING_RESULT 1.2 s", "fd 19 readable"]
+        assert found["why"].endswith("<- postgres#3 AWAITING_RESULT 1.2 s <- fd 19 readable")
 
 
 def test_an_idle_connection_waits_for_its_peer() -> None:
@@ -177,14 +177,6 @@ def test_the_oldest_of_a_state_is_known() -> None:
 
 
 # --- words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0.0 s"), (119.94, "119.9 s"), (200, "3 min 20 s"), (7199, "119 min 59 s"), (7500, "2 h 05 min")],
-)
-def test_a_span_is_told_as_people_tell_it(seconds: float, words: str) -> None:
-    assert span(seconds) == words
 
 
 def test_a_state_without_a_deadline_has_none_in_its_line() -> None:

@@ -26,7 +26,7 @@ def row(**changes: Any) -> JSON:
         "bytes_out": 0,
         "requests": 3,
         "age": 62.0,
-        "chain": ["thread: running find"],
+        "chain": ["work#1 RUNNING find 1.2 s"],
     } | changes
     place = " ".join(part for part in (made["request"], made["state"]) if part)
     until = f" of {made['deadline']['seconds']:g} s" if made["deadline"] else ""

@@ -83,7 +83,7 @@ def test_ps_counts_groups() -> None:
 def test_show() -> None:
     status, out, _, _ = run("show", ["17"], {"/connections/17": one()})
     assert status == 0
-    assert out.startswith("17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find\n")
+    assert out.startswith("17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s\n")
     _, out, _, _ = run("show", ["17", "--json"], {"/connections/17": one()})
     assert json.loads(out) == one()
 
@@ -97,7 +97,7 @@ def test_watch_prints_each_passage_once_until_the_end() -> None:
     status, out, err, _ = run("watch", ["17"], {"/connections/17": answers})
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        "17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find",
+        "17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s",
         "         AT       STAYED  PASSAGE",
         "      0.6 s        0.8 s  AWAITING_REQUEST: HEAD_RECEIVED -> QUERYING_BACKEND",
         "      1.6 s        0.8 s  AWAITING_REQUEST: HEAD_RECEIVED -> QUERYING_BACKEND",

@@ -10,11 +10,11 @@ from tests.server.xray.terminal.samples import deadline, ended, idle, one, passa
 
 def test_an_open_connection() -> None:
     assert details(one(), Style()) == [
-        "17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find",
+        "17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s",
         "",
         "  peer        127.0.0.1:5000, connected 62.0 s ago",
         "  state       QUERYING_BACKEND for 1.2 s: the handler runs or waits for an operation",
-        "  waits for   thread: running find",
+        "  waits for   work#1 RUNNING find 1.2 s",
         "  deadline    backend, 30 s: fires in 28.8 s",
         "  request     GET /emails/7 (17-3)",
         "  so far      3 requests, 120 B in, 0 B out",

@@ -16,14 +16,14 @@ LONG = row(
 def test_a_pipe_gets_whole_lines() -> None:
     assert table([row(), idle()], Style()) == [
         "ID  PEER            WHY",
-        "17  127.0.0.1:5000  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: running find",
+        "17  127.0.0.1:5000  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s",
         "1   127.0.0.1:6001  AWAITING_REQUEST 1.2 s of 15 s <- client readable",
     ]
 
 
 def test_eighty_columns_cut_the_middle_of_the_target_before_anything_else() -> None:
     line = table([row(request="GET /emails/of/the/whole/month/7")], Style(88))[1]
-    assert line == "17  127.0.0.1:5000  GET /ema…month/7 QUERYING_BACKEND 1.2 s of 30 s <- thread: …ing find"
+    assert line == "17  127.0.0.1:5000  GET /ema…month/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 R…nd 1.2 s"
     assert len(line) == 88
 
 
