@@ -132,7 +132,7 @@ def test_top_shows_states_rates_and_the_longest_waits(top: Screen) -> None:
     assert re.match(r"4 of [\d,]+ slots, [\d.]+ requests/s, in ", lines[1])
     heading = next(number for number, line in enumerate(lines) if line.startswith("ID "))
     assert lines[heading].endswith("4, by seconds")
-    assert re.match(r"1   GET /ord\S+ QUERYING_BACKEND [\d.]+ s of 30 s <- thread: \S+ find_order$", lines[heading + 1])
+    assert re.match(r"1   GET /ord\S+ QUERYING_BACKEND [\d.]+ s of 30 s <- work#1 \S+_order [\d.]+ s$", lines[heading + 1])
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24
 
@@ -214,7 +214,7 @@ def test_top_shows_the_banner_of_a_blocked_loop(choices: list[str]) -> None:
 def test_ps_in_a_terminal_fits_it_and_is_coloured(stage: Stage) -> None:
     screen = Screen(["ps"], stage.environment)
     assert screen.end() == 0
-    text = eventually(lambda: screen.written.decode() if b"find_order" in screen.written else "")
+    text = eventually(lambda: screen.written.decode() if b"_order " in screen.written else "")
     screen.close()
     assert "\x1b[1mID" in text
     lines = re.sub(r"\x1b\[[0-9;]*m|\r", "", text).splitlines()
