@@ -15,6 +15,7 @@ The laws of an operation:
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
+from itertools import count
 from typing import Any, Protocol
 
 from statemachines.contract import Loop
@@ -57,6 +58,14 @@ def span(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+_numbers = count(-1, -1)
+
+
+def placeless() -> int:
+    """A negative number that no other machine of the process has: for one without a descriptor (Loop.add)."""
+    return next(_numbers)
 
 
 class NextPiece:

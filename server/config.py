@@ -6,7 +6,8 @@ A deadline's default and reason stand in its machine's table; a limit's stand he
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from statemachines import connection, listener, process
+from handlers.backends import bounds
+from statemachines import connection, listener, postgres, postgres_cancel, postgres_slot, process, work
 from statemachines.contract import Deadline
 
 
@@ -26,6 +27,10 @@ def _grace(deadline: Deadline) -> Any:
     return field(default=deadline.grace, metadata={"unit": "seconds", "help": deadline.grace_why})
 
 
+def _bound(bound: bounds.Bound) -> Any:
+    return field(default=bound.default, metadata={"unit": bound.unit, "help": bound.why})
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Every bound the server keeps. `metadata` of each field has its `unit` and a `help` line with the reason."""
@@ -42,6 +47,21 @@ class Limits:
     linger_timeout: float = _deadline(connection.LINGER)
     pause_timeout: float = _deadline(listener.PAUSE)
     drain_timeout: float = _deadline(process.DRAIN)
+
+    thread_queue_timeout: float = _deadline(work.QUEUE)
+    postgres_connect_timeout: float = _deadline(postgres.CONNECT)
+    postgres_login_timeout: float = _deadline(postgres.LOGIN)
+    postgres_idle_timeout: float = _deadline(postgres.IDLE)
+    postgres_send_timeout: float = _deadline(postgres.SEND)
+    postgres_query_timeout: float = _deadline(postgres.QUERY)
+    postgres_transaction_timeout: float = _deadline(postgres.HOLD)
+    postgres_cancel_timeout: float = _deadline(postgres.CANCEL)
+    postgres_reset_timeout: float = _deadline(postgres.RESET)
+    postgres_slot_timeout: float = _deadline(postgres_slot.SLOT)
+    postgres_cancel_send_timeout: float = _deadline(postgres_cancel.SEND)
+    postgres_cancel_close_timeout: float = _deadline(postgres_cancel.CLOSE)
+    postgres_retry: float = _bound(bounds.POSTGRES_RETRY)
+    sqlite_busy: float = _bound(bounds.SQLITE_BUSY)
 
     max_requests: int = _limit(
         1000, "requests", "on one connection, then it is closed; frees what long-lived clients pin"
@@ -68,6 +88,14 @@ class Limits:
         "connections",
         "open at a time; 0 stands for the descriptor limit less a reserve; beyond it clients wait, then get 503",
     )
+
+    threads: int = _bound(bounds.THREADS)
+    thread_backlog: int = _bound(bounds.THREAD_BACKLOG)
+    sqlite_readers: int = _bound(bounds.SQLITE_READERS)
+    postgres_sessions: int = _bound(bounds.POSTGRES_SESSIONS)
+    postgres_backlog: int = _bound(bounds.POSTGRES_BACKLOG)
+    postgres_max_rows: int = _bound(bounds.POSTGRES_MAX_ROWS)
+    postgres_prepared: int = _bound(bounds.POSTGRES_PREPARED)
 
 
 OPTIONS = fields(Limits)

@@ -79,7 +79,7 @@ def resolve(
     if isinstance(target, Origins):
         return _reverse_proxy(target)
     if target is None:
-        return _mail_site(database)
+        return _mail_site(database, limits or Limits())
     if os.path.isdir(target):
         return _directory(target, listing, (limits or Limits()).max_ranges)
     if ":" in target and not target.startswith(("/", ".")):
@@ -102,7 +102,7 @@ def _unknown(target: str) -> str:
 # --- the built-in site
 
 
-def _mail_site(url: str | None) -> Target:
+def _mail_site(url: str | None, limits: Limits) -> Target:
     if (url or "").partition("://")[0] in ("postgresql", "postgres"):
         return _mail_in_postgres(url or "")
     from handlers.backends.sqlite import Database, parse_url
@@ -112,7 +112,7 @@ def _mail_site(url: str | None) -> Target:
     option = f"--database {url}"
     try:
         _check_place(parse_url(url or IN_MEMORY))
-        database = Database(url or IN_MEMORY)
+        database = Database(url or IN_MEMORY, limits.sqlite_readers, None, limits.sqlite_busy)
     except (ValueError, OSError, sqlite3.Error) as error:
         raise TargetError(f"{option}: {error}") from error
     try:

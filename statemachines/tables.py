@@ -1,6 +1,16 @@
 """Every machine there is, by name, in the order in which they are best explained."""
 
-from statemachines import connection, listener, postgres, postgres_cancel, process, upstream, wakeup, work
+from statemachines import (
+    connection,
+    listener,
+    postgres,
+    postgres_cancel,
+    postgres_slot,
+    process,
+    upstream,
+    wakeup,
+    work,
+)
 
 TABLES = {
     table.name: table
@@ -8,6 +18,7 @@ TABLES = {
         connection.TABLE,
         upstream.TABLE,
         postgres.TABLE,
+        postgres_slot.TABLE,
         postgres_cancel.TABLE,
         work.TABLE,
         listener.TABLE,

@@ -19,18 +19,29 @@ The laws:
 Deliberately not here: COPY, LISTEN, pipelines, cursors: results are bounded, and asked for in stretches.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psycopg
 
+from handlers.backends.bounds import BOUNDS
 from handlers.backends.postgres_address import parse_url
 from handlers.backends.postgres_errors import unavailable
-from handlers.backends.postgres_pool import BACKLOG, MAX_ROWS, PATIENCE, SIZE, Pool
+from handlers.backends.postgres_pool import Pool
 from handlers.backends.postgres_query import Query, Rows, committed, count_of, rows_of
+from statemachines import postgres, postgres_cancel, postgres_slot
+from statemachines.contract import Deadline
 
 R = TypeVar("R")
+
+LIMITS = {bound.option for bound in BOUNDS if bound.option.startswith("postgres_")} | {
+    spec.deadline.option
+    for table in (postgres.TABLE, postgres_slot.TABLE, postgres_cancel.TABLE)
+    for spec in table.specs
+    if isinstance(spec.deadline, Deadline)
+}
+"""What a database of one's own may be given."""
 
 PREPARE_TIMEOUT = 5
 """Seconds in which the database must be reached when the server starts."""
@@ -41,20 +52,15 @@ class Database:
 
     Awaiting its operations raises psycopg's error for a statement that is wrong, HTTPError 503 where the database is
     not to be had, and 504 when it takes too long.
+
+    `limits` are deadlines and bounds by option, such as `postgres_sessions=4`; those not given are the server's.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        size: int = SIZE,
-        backlog: int = BACKLOG,
-        patience: float = PATIENCE,
-        max_rows: int = MAX_ROWS,
-        limits: Mapping[str, float] | None = None,
-    ) -> None:
+    def __init__(self, url: str, **limits: float) -> None:
+        if unknown := limits.keys() - LIMITS:
+            raise TypeError(f"there is no limit {min(unknown)}")
         self.place = parse_url(url)
-        self.pool = Pool(self.place, size, backlog, patience, max_rows, limits)
+        self.pool = Pool(self.place, limits)
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Query[Rows]:
         """An operation: the rows of the result, as tuples."""

@@ -3,6 +3,7 @@
 The laws:
 
 - a session is opened when somebody would have to wait for one, and given back when it has long been idle;
+- who waits is a machine with a deadline (statemachines.postgres_slot);
 - whoever comes first is served first; one more than may wait is refused at once, and so is, when his time has passed,
   whoever waited in vain: 503 with Retry-After;
 - a database that can not be reached is not asked again before a pause, which doubles with each failure and is spread at
@@ -16,41 +17,33 @@ No timer runs while nobody waits: the pause is a time that is compared.
 import random
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
 
+from handlers.backends import bounds
 from handlers.backends.postgres_address import Lookup, Place, look_up
 from handlers.backends.postgres_cancel import CancelRequest
 from handlers.backends.postgres_errors import unavailable
 from handlers.backends.postgres_session import Session
+from handlers.backends.postgres_slot import Slot
 from handlers.backends.threads import ThreadCall, ThreadPool
 from handlers.operations import Operation
-from statemachines import postgres, postgres_cancel
+from statemachines import postgres, postgres_cancel, postgres_slot
 from statemachines.contract import Loop
 from statemachines.engine import Engine
 from statemachines.postgres import State as S
+from statemachines.postgres_slot import Trigger as SlotTrigger
 
 if TYPE_CHECKING:
     from handlers.backends.postgres_query import Query
 
-SIZE = 10
-"""Sessions: each is a process of the server, which works best with a few for each of its processors."""
-
-BACKLOG = 1000
-"""Queries waiting for a session: a hundred for each, which at a millisecond for a query wait a tenth of a second. As
-many clients at once are an ordinary burst, and to refuse them would cost more than to let them wait."""
-
-PATIENCE = 5.0
-"""Seconds to wait for a session: far more than a pool that keeps up ever needs."""
-
-MAX_ROWS = 10_000
-"""Rows in a result: they are all in memory at once. Whoever wants more asks for them in stretches."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-"""Seconds between two attempts at a database that can not be reached, on the average."""
+FIRST_PAUSE = 0.1
+"""Seconds between the first two attempts at a database that can not be reached, on the average. The longest pause is a
+bound."""
 
 FREQUENT = 5
 """Uses after which a statement is worth preparing; preparing it costs one more way to the server and back."""
@@ -62,41 +55,34 @@ Key = tuple[bytes, tuple[int, ...]]
 
 
 class Pool:
-    """At most `size` sessions with `place`, and at most `backlog` queries that wait `patience` seconds at most.
+    """At most so many sessions with `place`, and so many queries that wait for one, no longer than their deadline.
 
-    `limits` are deadlines by option, over those of the loop. It belongs to the loop on which it is first asked.
+    `limits` are deadlines and bounds by option (handlers.backends.bounds), over those of the loop. It belongs to the
+    loop on which it is first asked.
     """
 
     def __init__(
         self,
         place: Place,
-        size: int = SIZE,
-        backlog: int = BACKLOG,
-        patience: float = PATIENCE,
-        max_rows: int = MAX_ROWS,
         limits: Mapping[str, float] | None = None,
         lookup: Lookup = look_up,
     ) -> None:
         self.place = place
         self.name = str(place)
-        self.size = size
-        self.backlog = backlog
-        self.patience = patience
-        self.max_rows = max_rows
+        self._limits = limits or {}
+        self._take_bounds(self._limits)
         self.chunked = pq.version() >= 170000
         self.transformer = Transformer()
-        self.threads = ThreadPool(1, size, "postgres address")
+        self.threads = ThreadPool(1, label="postgres address")
         self.sessions: list[Session] = []
         self.failures = 0
         """Attempts that have failed since the last that did not."""
         self.reason = ""
         """Why the last one did."""
-        self._limits = limits or {}
         self._lookup = lookup
         self._lookups: list[ThreadCall[list[str]]] = []
-        self._waiting: deque[tuple[float, Query[Any]]] = deque()
+        self._waiting: deque[Slot] = deque()
         self._not_before = 0.0
-        self._alarmed = False
         self._opened = 0
         self._uses: dict[Key, int] = {}
         self._loop: Loop | None = None
@@ -114,8 +100,20 @@ class Pool:
             raise RuntimeError(f"the sessions of {self.name} are on another loop")
         self._loop = loop
         limits = {**loop.limits, **self._limits}
+        self._take_bounds(limits)
         self.engine = Engine(postgres.TABLE, Session, loop.clock, limits, loop.dispatch)
+        self.slot_engine = Engine(postgres_slot.TABLE, Slot, loop.clock, limits, loop.dispatch)
         self.cancel_engine = Engine(postgres_cancel.TABLE, CancelRequest, loop.clock, limits, loop.dispatch)
+
+    def _take_bounds(self, limits: Mapping[str, float]) -> None:
+        def bound(found: bounds.Bound) -> float:
+            return limits.get(found.option, found.default)
+
+        self.size = int(bound(bounds.POSTGRES_SESSIONS))
+        self.backlog = int(bound(bounds.POSTGRES_BACKLOG))
+        self.max_rows = int(bound(bounds.POSTGRES_MAX_ROWS))
+        self.max_prepared = int(bound(bounds.POSTGRES_PREPARED))
+        self.longest_pause = bound(bounds.POSTGRES_RETRY)
 
     # --- for queries
 
@@ -129,20 +127,22 @@ class Pool:
                 return
         now = loop.clock()
         if not self._is_alive() and (now < self._not_before or (self.failures and self._is_opening())):
-            raise self._down(now)
+            raise self.down()
         if len(self._waiting) >= self.backlog:
             raise unavailable("Too many requests are waiting for the database.")
-        self._waiting.append((now + self.patience, query))
-        self._set_alarm()
+        slot = query.slot = Slot(self, query)
+        self._waiting.append(slot)
+        loop.add(slot)
         self._open_if_wanted()
 
-    def withdraw(self, query: "Query[Any]") -> None:
-        """Whoever asked has gone before there was a session."""
-        self._waiting = deque(waiting for waiting in self._waiting if waiting[1] is not query)
+    def forget(self, slot: Slot) -> None:
+        """`slot` waits no longer."""
+        with suppress(ValueError):
+            self._waiting.remove(slot)
 
     def describe(self) -> str:
-        """For an operator: `postgres pool: 3 waiting of 1000`."""
-        text = f"postgres pool: {len(self._waiting)} waiting of {self.backlog}"
+        """For an operator, on whom those who wait do so: `10 sessions, 3 waiting`."""
+        text = f"{self.size} session{'s' if self.size != 1 else ''}, {len(self._waiting)} waiting"
         if self._lookups:
             return f"{text} <- {self._lookups[0].describe()}"
         opening = next((session for session in self.sessions if not session.started), None)
@@ -159,7 +159,11 @@ class Pool:
 
     def next_query(self) -> "Query[Any] | None":
         """The query that a session which has become free is to carry out."""
-        return self._waiting.popleft()[1] if self._waiting else None
+        if not self._waiting:
+            return None
+        slot = self._waiting.popleft()
+        self.loop.fire(slot, SlotTrigger.SESSION_FREE)
+        return slot.query
 
     def reached(self) -> None:
         """A session has been made: the database is there."""
@@ -234,33 +238,14 @@ class Pool:
         """The database can not be reached. Without any session nobody waits for it."""
         self.reason = reason
         now = self.loop.clock()
-        pause = min(FIRST_PAUSE * 2.0**self.failures, LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2.0**self.failures, self.longest_pause)
         self.failures += 1
         self._not_before = now + pause * random.uniform(0.5, 1.5)  # noqa: S311 - it keeps no secret
         if not self._is_alive():
-            while self._waiting:
-                self._refuse(self._waiting.popleft()[1], self._down(now))
+            for slot in list(self._waiting):
+                self.loop.fire(slot, SlotTrigger.DATABASE_LOST)
 
-    def _down(self, now: float) -> Exception:
+    def down(self) -> Exception:
+        """What those are told who ask a database that can not be reached."""
         cause = psycopg.OperationalError(self.reason) if self.reason else None
-        return unavailable("The database can not be reached.", self._not_before - now, cause)
-
-    # --- waiting
-
-    def _refuse(self, query: "Query[Any]", error: Exception) -> None:
-        query.fail(error)
-        self.loop.call_from_thread(query.deliver)
-
-    def _set_alarm(self) -> None:
-        """See to it that the first who waits is told when his time has passed."""
-        if self._waiting and not self._alarmed:
-            self._alarmed = True
-            self.loop.call_at(self._waiting[0][0], self._alarm)
-
-    def _alarm(self) -> None:
-        self._alarmed = False
-        now = self.loop.clock()
-        while self._waiting and self._waiting[0][0] <= now:
-            query = self._waiting.popleft()[1]
-            self._refuse(query, unavailable("No session with the database became free in time."))
-        self._set_alarm()
+        return unavailable("The database can not be reached.", self._not_before - self.loop.clock(), cause)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from handlers.backends.postgres import Transaction
     from handlers.backends.postgres_pool import Pool
     from handlers.backends.postgres_session import Session
+    from handlers.backends.postgres_slot import Slot
 
 Rows = list[tuple[Any, ...]]
 R = TypeVar("R")
@@ -41,6 +42,7 @@ class Query(Operation, Generic[R]):
         "pool",
         "rows",
         "session",
+        "slot",
         "statement",
         "tag",
         "types",
@@ -70,6 +72,8 @@ class Query(Operation, Generic[R]):
         """What the server says it has done: `INSERT 0 1`."""
         self.error: Exception | None = None
         self.session: Session | None = None
+        self.slot: Slot | None = None
+        """Where it waits for a session."""
         self.opens: Transaction | None = None
         """The transaction that it begins."""
         self.within: Transaction | None = None
@@ -90,11 +94,12 @@ class Query(Operation, Generic[R]):
         self._executor = None
         if self.session is not None:
             self.session.give_up(self)
-        else:
-            self.pool.withdraw(self)
+        elif self.slot is not None:
+            self.slot.leave()
 
     def describe(self) -> str:
-        return self.session.describe() if self.session is not None else self.pool.describe()
+        waits_on = self.session or self.slot
+        return waits_on.describe() if waits_on is not None else "postgres"
 
     # --- what a session does with it
 

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 CHUNK = 1000
 """Rows in a part of a result: large enough that an ordinary one is a single part."""
 
-MAX_PREPARED = 100
-"""Prepared statements of a session: each takes memory in the server. What comes later is sent as it is."""
-
 MAX_CANCELS = 3
 """Requests to stop one query: the first may have come before the server had begun with it."""
 
@@ -212,7 +209,7 @@ class Session(Machine):
         try:
             if name is not None:
                 pgconn.send_query_prepared(name, query.parameters, query.formats)
-            elif self.pool.is_frequent(query) and len(self._prepared) < MAX_PREPARED:
+            elif self.pool.is_frequent(query) and len(self._prepared) < self.pool.max_prepared:
                 self._preparing = b"c%d" % len(self._prepared)
                 pgconn.send_prepare(self._preparing, query.statement, query.types)
                 return self.flush_query(0)

@@ -24,17 +24,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from handlers.backends.threads import BACKLOG, ThreadCall, ThreadPool, function_name
+from handlers.backends.bounds import SQLITE_BUSY, SQLITE_READERS
+from handlers.backends.threads import ThreadCall, ThreadPool, function_name
 from handlers.errors import HTTPError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-READERS = 2
-"""Threads that read: they matter when the disk does; what is in memory one thread reads as fast as two."""
-
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for a lock that another process holds: well within the backend's deadline."""
 
 MEMORY_PAGES = 64 * 1024
 """Pages of 4 KiB that a database in memory may have: 256 MiB, then it is full as a disk would be."""
@@ -102,7 +97,11 @@ class Database:
     """
 
     def __init__(
-        self, url: str, readers: int = READERS, backlog: int = BACKLOG, busy_timeout: float = BUSY_TIMEOUT
+        self,
+        url: str,
+        readers: int = int(SQLITE_READERS.default),
+        backlog: int | None = None,
+        busy_timeout: float = SQLITE_BUSY.default,
     ) -> None:
         self.path = parse_url(url)
         self.in_memory = self.path == ":memory:"

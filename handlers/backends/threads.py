@@ -18,9 +18,10 @@ takes less than that, such as opening a file whose directory is surely in the ke
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from handlers.backends.bounds import THREAD_BACKLOG, THREADS
 from handlers.backends.work import Work, engine_on, unavailable
 from handlers.operations import Executor, Operation
 from statemachines.contract import Loop
@@ -28,12 +29,6 @@ from statemachines.work import Trigger as T
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-SIZE = 8
-"""Threads: blocking calls mostly wait for a disk or a peer, so there may be more than processors; each has a stack."""
-
-BACKLOG = 64
-"""Calls waiting for a thread: eight for each; beyond that they would only wait longer for the same refusal."""
 
 SHUTTING_DOWN = "The server is shutting down."
 
@@ -106,14 +101,13 @@ class _Worker:
 class ThreadPool:
     """At most `size` daemon threads and a queue of at most `backlog` calls before them.
 
-    Where these are not given, the loop's limits `threads` and `thread_backlog` say. `label` is what an operator reads
+    Where these are not given, the loop's limits say (handlers.backends.bounds). `label` is what an operator reads
     of it; the default one is not mentioned.
     """
 
     def __init__(self, size: int | None = None, backlog: int | None = None, label: str = "thread") -> None:
         self._bounds = size, backlog
-        self.size = size or SIZE
-        self.backlog = backlog or BACKLOG
+        self._take_bounds({})
         self.label = label
         self.prefix = "" if label == "thread" else f"{label}: "
         self._loop: Loop | None = None
@@ -130,12 +124,15 @@ class ThreadPool:
     def engine_on(self, loop: Loop) -> Any:
         """The engine of work for `loop`, whose limits are then those of the pool."""
         if loop is not self._loop:
-            size, backlog = self._bounds
-            self.size = size or int(loop.limits.get("threads", SIZE))
-            self.backlog = backlog or int(loop.limits.get("thread_backlog", BACKLOG))
+            self._take_bounds(loop.limits)
             self._engine = engine_on(loop)
             self._loop = loop
         return self._engine
+
+    def _take_bounds(self, limits: Mapping[str, float]) -> None:
+        size, backlog = self._bounds
+        self.size = size or int(limits.get(THREADS.option, THREADS.default))
+        self.backlog = backlog or int(limits.get(THREAD_BACKLOG.option, THREAD_BACKLOG.default))
 
     def submit(self, work: Work) -> tuple[str, bool]:
         """Give `work` to a thread, or let it wait for one: why not, or an empty reason and whether a thread has it."""

@@ -10,12 +10,11 @@ It has no descriptor: it is in the loop's map under a negative number, to be see
 
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from handlers.errors import HTTPError
-from handlers.operations import span
+from handlers.operations import placeless, span
 from statemachines import work
 from statemachines.contract import Loop
 from statemachines.engine import Engine, Machine
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 RETRY_AFTER = (b"retry-after", b"1")
 
-_numbers = count(1)
 _engines: WeakKeyDictionary[Loop, Engine] = WeakKeyDictionary()
 
 
@@ -58,7 +56,7 @@ class Work(Machine):
         function: Callable[..., Any],
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
     ) -> None:
-        super().__init__(engine, -next(_numbers))
+        super().__init__(engine, placeless())
         self.born = self.since
         self.pool = pool
         self.loop = loop

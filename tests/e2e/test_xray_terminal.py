@@ -132,7 +132,9 @@ def test_top_shows_states_rates_and_the_longest_waits(top: Screen) -> None:
     assert re.match(r"4 of [\d,]+ slots, [\d.]+ requests/s, in ", lines[1])
     heading = next(number for number, line in enumerate(lines) if line.startswith("ID "))
     assert lines[heading].endswith("4, by seconds")
-    assert re.match(r"1   GET /ord\S+ QUERYING_BACKEND [\d.]+ s of 30 s <- work#1 \S+_order [\d.]+ s$", lines[heading + 1])
+    assert re.match(
+        r"1   GET /ord\S+ QUERYING_BACKEND [\d.]+ s of 30 s <- work#1 \S+_order [\d.]+ s$", lines[heading + 1]
+    )
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24
 

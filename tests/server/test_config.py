@@ -4,13 +4,15 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
+from handlers.backends.bounds import BOUNDS, Bound
 from server.config import OPTIONS, Limits
 from statemachines.contract import Deadline
 from statemachines.tables import TABLES
 
+UNITS = {bound.unit for bound in BOUNDS}
 DEADLINES = {
     spec.deadline.option: spec.deadline
-    for name in ("connection", "listener", "process")
+    for name in TABLES.keys() - {"upstream"}
     for spec in TABLES[name].specs
     if isinstance(spec.deadline, Deadline)
 }
@@ -19,7 +21,16 @@ DEADLINES = {
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_limit_has_a_unit_a_reason_and_a_default_of_its_kind(option: object) -> None:
     (found,) = [field for field in fields(Limits) if field is option]
-    assert found.metadata["unit"] in ("seconds", "bytes", "bytes/s", "requests", "fields", "ranges", "connections")
+    assert found.metadata["unit"] in (
+        "seconds",
+        "bytes",
+        "bytes/s",
+        "requests",
+        "fields",
+        "ranges",
+        "connections",
+        *UNITS,
+    )
     assert len(found.metadata["help"]) > 10
     assert not found.metadata["help"].endswith(".")
     assert isinstance(found.default, float if found.metadata["unit"] == "seconds" else int)
@@ -31,6 +42,13 @@ def test_every_deadline_of_a_table_is_a_limit_with_the_tables_default_and_reason
     (field,) = [field for field in OPTIONS if field.name == option]
     assert field.default == DEADLINES[option].seconds
     assert field.metadata["help"] == DEADLINES[option].why
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: bound.option)
+def test_every_bound_of_a_backend_is_a_limit_with_its_default_and_reason(bound: Bound) -> None:
+    (field,) = [field for field in OPTIONS if field.name == bound.option]
+    assert field.default == bound.default
+    assert dict(field.metadata) == {"unit": bound.unit, "help": bound.why}
 
 
 @pytest.mark.parametrize("option", [option for option, deadline in DEADLINES.items() if deadline.min_rate])

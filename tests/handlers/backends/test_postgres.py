@@ -38,7 +38,7 @@ def database(postgres: Cluster, name: str) -> Iterator[Database]:
     with postgres.connect(name) as connection:
         connection.execute("TRUNCATE numbers")
         connection.execute("INSERT INTO numbers VALUES (1, 'one'), (2, 'two'), (3, NULL)")
-    database = Database(postgres.url(name), size=2)
+    database = Database(postgres.url(name), postgres_sessions=2)
     yield database
     database.close()
 

@@ -28,7 +28,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
 
 @pytest.fixture
 def database(postgres: Cluster) -> Iterator[Database]:
-    database = Database(postgres.url(), size=1)
+    database = Database(postgres.url(), postgres_sessions=1)
     yield database
     database.close()
     postgres.clear()

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from handlers.backends.bounds import POSTGRES_RETRY
 from handlers.backends.postgres import Database
 from handlers.backends.postgres_address import parse_url
-from handlers.backends.postgres_pool import FIRST_PAUSE, LONGEST_PAUSE, MAX_COUNTED, Pool
+from handlers.backends.postgres_pool import FIRST_PAUSE, MAX_COUNTED, Pool
+from handlers.backends.postgres_slot import Slot
 from handlers.errors import HTTPError
 from statemachines.engine import Dispatch
 from statemachines.postgres import State as S
+from statemachines.postgres_slot import Trigger as SlotTrigger
 from tests.support.postgres import Cluster, Runner, Task
 
 
@@ -29,7 +32,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
 
 @pytest.fixture
 def database(postgres: Cluster) -> Iterator[Database]:
-    database = Database(postgres.url(), size=2, backlog=4, patience=5)
+    database = Database(postgres.url(), postgres_sessions=2, postgres_backlog=4)
     yield database
     database.close()
     postgres.clear()
@@ -57,6 +60,11 @@ def occupied(runner: Runner, database: Database) -> list[Task]:
     return tasks
 
 
+def slots(runner: Runner) -> list[Slot]:
+    """Those who wait, as the loop knows them."""
+    return [machine for machine in runner.loop.machines.values() if isinstance(machine, Slot)]
+
+
 # --- bounds
 
 
@@ -77,7 +85,7 @@ def test_one_after_the_other_needs_one_session(runner: Runner, database: Databas
 def test_as_many_as_may_wait_wait_and_one_more_is_refused_at_once(runner: Runner, database: Database) -> None:
     occupied(runner, database)
     waiting = [runner.start(fetch(database)) for _ in range(4)]
-    assert waiting[0].describe() == "postgres pool: 4 waiting of 4"
+    assert re.fullmatch(r"postgres slot#\d+ WAITING 0\.\d s <- 2 sessions, 4 waiting", waiting[0].describe())
     assert refusal(runner.start(fetch(database))) == (503, "Too many requests are waiting for the database.")
     assert not any(task.done for task in waiting)
 
@@ -116,18 +124,19 @@ def test_who_leaves_while_he_waits_is_forgotten(runner: Runner, database: Databa
     holders = occupied(runner, database)
     gone, stays = runner.start(fetch(database)), runner.start(fetch(database))
     gone.leave()
-    assert stays.describe() == "postgres pool: 1 waiting of 4"
+    assert stays.describe().endswith(" <- 2 sessions, 1 waiting")
+    assert [machine.state for machine in slots(runner)] == ["WAITING"]
     holders[0].leave()
     assert runner.outcome(stays) == [(1,)]
 
 
-def test_one_timer_however_many_wait(runner: Runner, database: Database) -> None:
-    holders = occupied(runner, database)
-    for _ in range(50):
-        task = runner.start(fetch(database))
-        task.leave()
-    assert len(runner.loop._calls) == 1
-    holders[0].leave()
+def test_an_operator_may_end_the_waiting(runner: Runner, database: Database) -> None:
+    occupied(runner, database)
+    ended, stays = runner.start(fetch(database)), runner.start(fetch(database))
+    runner.loop.fire(slots(runner)[0], SlotTrigger.CLOSE_ORDERED)
+    runner.until(lambda: ended.done)
+    assert refusal(ended) == (503, "What was asked to answer this was ended.")
+    assert not stays.done
 
 
 def test_a_pool_belongs_to_one_loop(runner: Runner, database: Database) -> None:
@@ -138,8 +147,32 @@ def test_a_pool_belongs_to_one_loop(runner: Runner, database: Database) -> None:
     other.close()
 
 
+def test_the_loops_limits_are_those_of_a_pool_that_is_given_none(postgres: Cluster) -> None:
+    runner, database = Runner(), Database(postgres.url(), postgres_max_rows=7)
+    runner.loop.limits = {
+        "postgres_sessions": 1,
+        "postgres_backlog": 1,
+        "postgres_slot_timeout": 2,
+        "postgres_max_rows": 9,
+    }
+    runner.start(sleep(database))
+    waits, refused = runner.start(fetch(database)), runner.start(fetch(database))
+    assert refusal(refused)[1] == "Too many requests are waiting for the database."
+    assert (database.pool.size, len(slots(runner)), database.pool.max_rows) == (1, 1, 7)
+    runner.advance(2.5)
+    runner.until(lambda: waits.done)
+    runner.close()
+    database.close()
+    postgres.clear()
+
+
+def test_a_limit_that_there_is_not_is_no_typing_error_that_goes_unseen() -> None:
+    with pytest.raises(TypeError, match=r"there is no limit postgres_session$"):
+        Database("postgresql:///x", postgres_session=4)
+
+
 def test_the_limits_that_it_is_given_are_those_of_its_sessions(runner: Runner, postgres: Cluster) -> None:
-    database = Database(postgres.url(), limits={"postgres_query_timeout": 2.0})
+    database = Database(postgres.url(), postgres_query_timeout=2.0)
     task = runner.start(sleep(database))
     runner.until(lambda: [session.state for session in database.pool.sessions] == [S.AWAITING_RESULT])
     runner.advance(2)
@@ -166,7 +199,7 @@ def test_uses_are_counted_of_no_more_statements_than_there_may_be() -> None:
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"postgresql:///x?host={tmp_path}", size=2)
+    database = Database(f"postgresql:///x?host={tmp_path}", postgres_sessions=2)
     yield database
     database.close()
 
@@ -202,18 +235,18 @@ def test_it_is_not_asked_again_before_a_pause_which_grows_and_has_an_end(
         assert refusal(refused)[0] == 503
         assert len(begun) == attempt
         runner.advance(pause * 0.1 + 0.04)
-        pause = min(2 * pause, LONGEST_PAUSE)
-    assert pause == LONGEST_PAUSE
+        pause = min(2 * pause, POSTGRES_RETRY.default)
+    assert pause == POSTGRES_RETRY.default
     assert dict(refused.error.fields)[b"retry-after"] == b"2"  # type: ignore[union-attr]
 
 
 def test_after_a_failure_one_attempt_is_made_and_the_others_are_refused_meanwhile(runner: Runner) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
-        database = Database(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x", size=4)
+        database = Database(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x", postgres_sessions=4)
         first = runner.start(fetch(database))
         runner.until(lambda: database.pool.sessions[0].state is S.AUTHENTICATING)
         assert re.fullmatch(
-            r"postgres pool: 1 waiting of 1000 <- "
+            r"postgres slot#\d+ WAITING \d\.\d s <- 4 sessions, 1 waiting <- "
             rf"postgres#1 AUTHENTICATING \d\.\d s <- fd {database.pool.sessions[0].descriptor} readable",
             first.describe(),
         )
@@ -272,8 +305,10 @@ def test_a_name_is_looked_up_in_a_thread_and_whoever_waits_says_so(runner: Runne
     database.pool = pool
     task = runner.start(fetch(database))
     runner.until(lambda: "RUNNING" in task.describe())
-    expected = r"postgres pool: 1 waiting of 1000 <- work#\d+ RUNNING postgres address: Place\.attempts \d\.\d s"
-    assert re.fullmatch(expected, task.describe())
+    slot, pool_of, work = task.describe().split(" <- ")
+    assert re.fullmatch(r"postgres slot#\d+ WAITING \d\.\d s", slot)
+    assert pool_of == "10 sessions, 1 waiting"
+    assert re.fullmatch(r"work#\d+ RUNNING postgres address: Place\.attempts \d\.\d s", work)
     allowed.set()
     assert runner.outcome(task) == [(1,)]
     database.close()
@@ -308,7 +343,7 @@ def test_without_a_descriptor_to_spare_it_is_503(
 
 def test_ending_the_loop_opens_nothing_for_those_who_still_wait(postgres: Cluster) -> None:
     runner = Runner()
-    database = Database(postgres.url(), size=1)
+    database = Database(postgres.url(), postgres_sessions=1)
     tasks = [runner.start(sleep(database)), runner.start(fetch(database))]
     runner.until(lambda: [session.state for session in database.pool.sessions] == [S.AWAITING_RESULT])
     runner.close()

@@ -22,11 +22,11 @@ class Pool:
     def ask(self, query: Query[Any], loop: object) -> None:
         self.did.append(("ask", query))
 
-    def withdraw(self, query: Query[Any]) -> None:
-        self.did.append(("withdraw", query))
+    def leave(self) -> None:
+        self.did.append(("leave", None))
 
     def describe(self) -> str:
-        return "postgres pool"
+        return "postgres"
 
 
 class Executor:
@@ -96,7 +96,7 @@ def test_it_asks_the_pool_and_is_told_its_end_once() -> None:
     made, executor = query(), Executor()
     made.start(executor)
     assert cast("Pool", made.pool).did == [("ask", made)]
-    assert made.describe() == "postgres pool"
+    assert made.describe() == "postgres"
     made.rows = [(1,)]
     made.deliver()
     made.deliver()
@@ -106,10 +106,11 @@ def test_it_asks_the_pool_and_is_told_its_end_once() -> None:
 def test_given_up_it_is_withdrawn_and_says_nothing_more() -> None:
     made, executor = query(), Executor()
     made.start(executor)
+    made.slot = cast("Any", made.pool)
     made.cancel()
     made.fail(ValueError())
     made.deliver()
-    assert cast("Pool", made.pool).did == [("ask", made), ("withdraw", made)]
+    assert cast("Pool", made.pool).did == [("ask", made), ("leave", None)]
     assert executor.ends == []
 
 

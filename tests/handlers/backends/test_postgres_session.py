@@ -10,9 +10,8 @@ import psycopg
 import pytest
 from psycopg import pq
 
-from handlers.backends import postgres_session
 from handlers.backends.postgres import Database
-from handlers.backends.postgres_session import CHUNK, MAX_PREPARED, Session
+from handlers.backends.postgres_session import CHUNK, Session
 from handlers.errors import HTTPError
 from statemachines.contract import Cause
 from statemachines.engine import Dispatch
@@ -38,7 +37,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
 
 @pytest.fixture
 def database(postgres: Cluster) -> Iterator[Database]:
-    database = Database(postgres.url(), size=1)
+    database = Database(postgres.url(), postgres_sessions=1)
     yield database
     database.close()
 
@@ -190,7 +189,7 @@ def test_a_transaction_whose_client_leaves_within_a_query_is_undone(
 def test_a_transaction_whose_client_leaves_between_its_queries_is_undone(
     runner: Runner, database: Database, postgres: Cluster
 ) -> None:
-    slow = Database(postgres.url(), size=1)
+    slow = Database(postgres.url(), postgres_sessions=1)
 
     async def change() -> None:
         async with database.transaction() as transaction:
@@ -234,7 +233,7 @@ def test_a_session_that_stays_dirty_is_dropped(
 def test_a_query_given_up_while_it_is_being_sent_costs_the_session(
     runner: Runner, database: Database, own: Cluster
 ) -> None:
-    frozen = Database(own.url(), size=1)
+    frozen = Database(own.url(), postgres_sessions=1)
     runner.run(fetch(frozen))
     own.freeze()
     try:
@@ -306,7 +305,7 @@ def test_a_session_that_is_terminated_in_a_transaction_ends_it(
 def test_a_server_that_stops_is_told_and_found_again_when_it_is_back(
     runner: Runner, own: Cluster, number: signal.Signals
 ) -> None:
-    database = Database(own.url(), size=2)
+    database = Database(own.url(), postgres_sessions=2)
     _, task = asked(runner, database, own)
     own.stop(number)
     try:
@@ -326,7 +325,7 @@ def test_a_server_that_stops_is_told_and_found_again_when_it_is_back(
 
 
 def test_a_frozen_server_is_504_then_503_and_nobody_waits_for_ever(runner: Runner, own: Cluster) -> None:
-    database = Database(own.url(), size=1)
+    database = Database(own.url(), postgres_sessions=1)
     session, task = asked(runner, database, own)
     own.freeze()
     try:
@@ -337,7 +336,7 @@ def test_a_frozen_server_is_504_then_503_and_nobody_waits_for_ever(runner: Runne
         runner.advance(5)
         runner.until(lambda: session.state is S.CLOSED)
         late = runner.start(fetch(database))
-        assert late.describe().startswith("postgres pool: 1 waiting of 1000 <- postgres#2 ")
+        assert late.describe().startswith("postgres slot#")
         runner.advance(6)
         runner.until(lambda: late.done)
         assert refusal(late)[0] == 503
@@ -354,7 +353,7 @@ def test_a_frozen_server_is_504_then_503_and_nobody_waits_for_ever(runner: Runne
 def test_when_all_sessions_of_the_server_are_taken_it_is_503_and_those_that_there_are_go_on(
     runner: Runner, postgres: Cluster
 ) -> None:
-    database = Database(postgres.url(), size=2)
+    database = Database(postgres.url(), postgres_sessions=2)
     runner.run(fetch(database))
     taken = []
     try:
@@ -382,7 +381,7 @@ def test_when_all_sessions_of_the_server_are_taken_it_is_503_and_those_that_ther
 
 
 def test_as_many_rows_as_there_may_be_pass_and_one_more_is_refused(runner: Runner, postgres: Cluster) -> None:
-    database = Database(postgres.url(), max_rows=2 * CHUNK)
+    database = Database(postgres.url(), postgres_max_rows=2 * CHUNK)
     assert len(runner.run(fetch(database, "SELECT generate_series(1, $1)", (2 * CHUNK,)))) == 2 * CHUNK
     [session] = database.pool.sessions
     for rows in (2 * CHUNK + 1, 50_000_000):
@@ -411,14 +410,15 @@ def test_notifications_and_notices_are_nobodys(runner: Runner, database: Databas
 
 
 def test_no_more_statements_are_prepared_than_there_may_be(
-    runner: Runner, database: Database, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert MAX_PREPARED == 100
-    monkeypatch.setattr(postgres_session, "MAX_PREPARED", 2)
+    database = Database(postgres.url(), postgres_sessions=1, postgres_prepared=2)
     monkeypatch.setattr("handlers.backends.postgres_pool.FREQUENT", 0)
     for number in range(4):
         assert runner.run(fetch(database, f"SELECT {number}")) == [(number,)]
     assert len(runner.run(fetch(database, "SELECT * FROM pg_prepared_statements"))) == 2
+    database.close()
+    postgres.clear()
 
 
 def test_a_statement_that_can_not_be_prepared_is_an_error_like_any_other(
@@ -469,7 +469,7 @@ def test_libpq_taking_another_socket_is_followed(runner: Runner, database: Datab
     place = database.place.parameters | {"host": "127.0.0.1,127.0.0.1", "port": f"1,{postgres.port}"}
     database.pool._connect = None  # type: ignore[method-assign, assignment]
     conninfo = psycopg.conninfo.make_conninfo(**place)
-    other = Database(postgres.url(), size=1)
+    other = Database(postgres.url(), postgres_sessions=1)
     connect = other.pool._connect
     other.pool._connect = lambda attempts: connect([conninfo])  # type: ignore[method-assign]
     assert runner.run(fetch(other)) == [(1,)]
