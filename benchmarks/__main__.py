@@ -20,9 +20,9 @@ from benchmarks.load import INSTALL_WRK, WORKLOADS
 from benchmarks.report import Report
 from benchmarks.suites.plan import Plan, Progress
 
-SUITES = ("engine", "parsers", "servers", "connections", "observability", "files", "syscalls", "layers")
-LOADED = {"servers", "connections", "observability", "files", "layers"}
-WITH_PEERS = {"servers", "connections", "syscalls"}
+SUITES = ("engine", "parsers", "servers", "connections", "observability", "files", "syscalls", "layers", "databases")
+LOADED = {"servers", "connections", "observability", "files", "layers", "databases"}
+WITH_PEERS = {"servers", "connections", "syscalls", "databases"}
 RESULTS = Path(__file__).parent / "results"
 
 

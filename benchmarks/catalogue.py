@@ -79,13 +79,13 @@ def is_ours_there() -> bool:
     return importlib.util.find_spec("server.__main__") is not None
 
 
-def ours(*options: str) -> Callable[[Place], list[str]]:
+def ours(*options: str, application: str = "benchmarks.apps:app") -> Callable[[Place], list[str]]:
     """`python -m server` on the application under test."""
 
     def command(place: Place) -> list[str]:
         fixed = ["--host", "127.0.0.1", "--port", str(place.port), "--log-format", "json"]
         fixed += ["--keep-alive-timeout", "3600", "--max-requests", "1000000000"]
-        return [sys.executable, "-m", "server", "benchmarks.apps:app", *fixed, *options]
+        return [sys.executable, "-m", "server", application, *fixed, *options]
 
     return command
 
@@ -272,7 +272,50 @@ ENTRIES = (
         settings="one process",
     ),
 )  # fmt: skip
+
+OURS_FIXED = ("--parser", "httptools", "--no-access-log", "--no-xray")
+STARLETTE = ("--no-access-log", "--log-level", "error", "--ws", "none", "--http", "httptools", "--loop", "uvloop")
+STARLETTE_NEEDS = ("uvicorn", "uvloop", "httptools", "starlette")
+
+DATABASES = (
+    Entry(
+        "Clerestory, PostgreSQL",
+        ours(*OURS_FIXED, "--postgres-sessions", str(work.SESSIONS), application="benchmarks.apps_databases:postgres"),
+        Kind.OURS,
+        workloads=frozenset({"postgres"}),
+        settings="sessions are machines on the server's own loop; history and histograms on",
+    ),
+    Entry(
+        "Starlette, asyncpg",
+        peer("uvicorn", "benchmarks.peers.databases:with_asyncpg", *STARLETTE, bind=UVICORN),
+        needs=(*STARLETTE_NEEDS, "asyncpg"),
+        workloads=frozenset({"postgres"}),
+        settings="uvicorn, uvloop, httptools; no reset between queries, as ours",
+    ),
+    Entry(
+        "Starlette, psycopg",
+        peer("uvicorn", "benchmarks.peers.databases:with_psycopg", *STARLETTE, bind=UVICORN),
+        needs=(*STARLETTE_NEEDS, "psycopg", "psycopg-binary", "psycopg-pool"),
+        workloads=frozenset({"postgres"}),
+        settings="uvicorn, uvloop, httptools; psycopg_pool, autocommit, statements prepared",
+    ),
+    Entry(
+        "Clerestory, SQLite",
+        ours(*OURS_FIXED, application="benchmarks.apps_databases:sqlite"),
+        Kind.OURS,
+        workloads=frozenset({"sqlite-threads"}),
+        settings="two reading threads, a transaction each; each call is a machine",
+    ),
+    Entry(
+        "Starlette, threads",
+        peer("uvicorn", "benchmarks.peers.databases:with_threads", *STARLETTE, bind=UVICORN),
+        needs=STARLETTE_NEEDS,
+        workloads=frozenset({"sqlite-threads"}),
+        settings="uvicorn, uvloop, httptools; a plain endpoint in its thread pool; eight threads suit it best",
+    ),
+)
 BY_NAME = {entry.name: entry for entry in ENTRIES}
+EVERY_NAME = BY_NAME | {entry.name: entry for entry in DATABASES}
 
 
 def choose(only: tuple[str, ...], entries: tuple[Entry, ...] = ENTRIES) -> list[Entry]:

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,16 @@ from pathlib import Path
 DEFAULT = Path(__file__).parent / ".venv-peers"
 PACKAGES = (
     "aiohttp",
+    "asyncpg",
     "cheroot",
     "granian",
     "gunicorn",
     "h11",
     "httptools",
     "hypercorn",
+    "psycopg[binary]",
+    "psycopg_pool",
+    "starlette",
     "tornado",
     "uvicorn",
     "uvloop",
@@ -43,17 +48,21 @@ class Peers:
         self.python = path / "bin" / "python"
 
     def make(self, progress: Callable[[str], None]) -> None:
-        """Make it and install the peers, unless it is there. Raises PeersUnavailable."""
-        if self.python.exists():
-            return
-        progress(f"installing the peers into {self.path} (once; about a minute)")
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(self.path)], check=True, capture_output=True, text=True)
-        except subprocess.CalledProcessError as error:
-            raise PeersUnavailable(f"python -m venv {self.path} failed: {_last(error)}") from error
-        failed = [package for package in PACKAGES if not self._install(package)]
+        """Make it, unless it is there, and install the peers that it lacks. Raises PeersUnavailable."""
+        if not self.python.exists():
+            progress(f"installing the peers into {self.path} (once; about a minute)")
+            try:
+                command = [sys.executable, "-m", "venv", str(self.path)]
+                subprocess.run(command, check=True, capture_output=True, text=True)
+            except subprocess.CalledProcessError as error:
+                raise PeersUnavailable(f"python -m venv {self.path} failed: {_last(error)}") from error
+        failed = [package for package in PACKAGES if not self._has(package) and not self._install(package)]
+        self.__dict__.pop("versions", None)  # there may be more by now
         if failed:
             progress(f"could not be installed, and will be listed as such: {', '.join(failed)}")
+
+    def _has(self, package: str) -> bool:
+        return re.sub(r"\[.*\]", "", package).replace("_", "-") in self.versions
 
     def _install(self, package: str) -> bool:
         """One at a time: a peer that does not build here must not keep the others away."""

@@ -66,6 +66,15 @@ WORKLOADS = {
     )
 }
 
+DATABASES = {
+    workload.name: workload
+    for workload in (
+        Workload("postgres", "JSON from PostgreSQL", "/emails/%d", distinct=work.EMAILS),
+        Workload("sqlite-threads", "JSON from SQLite, through threads", "/emails/%d", distinct=work.EMAILS),
+    )
+}
+EVERY = WORKLOADS | DATABASES
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -146,7 +155,7 @@ def _run_once(server: Server, workload: Workload, fields: Fields, seconds: float
 
 def expected(workload: Workload, number: int) -> bytes:
     """The body that request `number` of this workload must be answered with."""
-    if workload.name == "sqlite":
+    if workload.target.startswith("/emails/"):
         return work.email(number) or b""
     if workload.name == "echo":
         return b"x" * workload.body

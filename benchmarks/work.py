@@ -9,15 +9,24 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 DATA: Final = "BENCHMARK_DATA"
 """The environment variable that tells a server's process where the data is; the benchmarks set it."""
 BY_HAND: Final = Path(__file__).parent / ".data"
 """Where the data is, made when it is first asked for, when an application is served by hand."""
 
+DATABASE: Final = "BENCHMARK_DATABASE"
+"""The environment variable that tells where the database of the suite `databases` is: a URL, or SQLite's path."""
+
+SESSIONS: Final = 10
+"""Sessions with PostgreSQL that each application's pool holds."""
+THREADS: Final = 2
+"""Threads by which ours reads from SQLite: its default."""
+PEERS_THREADS: Final = 8
+"""Threads of Starlette's pool: of 1, 2, 8 and its own 40 those with which it took the least CPU a request."""
 EMAILS: Final = 1000
 SMALL_FILE: Final = "16KiB.bin"
 LARGE_FILE: Final = "100MiB.bin"
@@ -44,13 +53,28 @@ def _database() -> sqlite3.Connection:
     return database
 
 
+COLUMNS = ("id", "sender", "recipient", "subject", "body")
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM emails WHERE id = "
+"""The query; what follows is the parameter, as the database writes it."""
+
+
 def email(number: int) -> bytes | None:
     """`/emails/{id}`: one row by its primary key, as JSON; None when there is none."""
-    query = "SELECT id, sender, recipient, subject, body FROM emails WHERE id = ?"
-    row = _database().execute(query, (number,)).fetchone()
-    if row is None:
-        return None
-    return encode(dict(zip(("id", "sender", "recipient", "subject", "body"), row, strict=True))).encode()
+    row = _database().execute(SELECT + "?", (number,)).fetchone()
+    return as_json(row) if row is not None else None
+
+
+def as_json(row: Iterable[Any]) -> bytes:
+    """A row as JSON, encoded for each request."""
+    return encode(dict(zip(COLUMNS, row, strict=True))).encode()
+
+
+def rows() -> list[tuple[int, str, str, str, str]]:
+    """What the databases hold."""
+    return [
+        (number, f"sender{number}@example.org", "reader@example.org", f"Subject {number}", "Some words. " * 16)
+        for number in range(1, EMAILS + 1)
+    ]
 
 
 def data() -> Path:
@@ -80,10 +104,6 @@ def prepare(directory: Path, files: Mapping[str, int] = FILES) -> None:
     database.execute(
         "CREATE TABLE emails (id INTEGER PRIMARY KEY, sender TEXT, recipient TEXT, subject TEXT, body TEXT)"
     )
-    rows = (
-        (number, f"sender{number}@example.org", "reader@example.org", f"Subject {number}", "Some words. " * 16)
-        for number in range(1, EMAILS + 1)
-    )
-    database.executemany("INSERT INTO emails VALUES (?, ?, ?, ?, ?)", rows)
+    database.executemany("INSERT INTO emails VALUES (?, ?, ?, ?, ?)", rows())
     database.commit()
     database.close()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from benchmarks import load
 from benchmarks.catalogue import Entry
-from benchmarks.load import WORKLOADS, Fields, Outcome, Workload
+from benchmarks.load import EVERY, Fields, Outcome, Workload
 from benchmarks.processes import Server, ServerFailed
 from benchmarks.suites.plan import Plan, in_turn
 from benchmarks.summary import Spread, duration, figure, spread
@@ -104,7 +104,7 @@ def _one_round(
             for name in (name for name in workloads if name in entry.workloads):
                 for kind in fields:
                     case = Case(entry.name, name, kind)
-                    outcome = _measure_one(server, WORKLOADS[name], kind, seconds, first=case not in found.outcomes)
+                    outcome = _measure_one(server, EVERY[name], kind, seconds, first=case not in found.outcomes)
                     found.outcomes.setdefault(case, []).append(outcome)
                     plan.progress.step(f"{turn}  {entry.name:26}  {name}, fields {kind}: {told(outcome)}")
     except ServerFailed as failure:

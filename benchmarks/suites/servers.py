@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from benchmarks import catalogue
-from benchmarks.catalogue import BY_NAME
-from benchmarks.load import WORKLOADS, Fields
+from benchmarks.catalogue import EVERY_NAME
+from benchmarks.load import EVERY, WORKLOADS, Fields
 from benchmarks.plot import Row, bars
 from benchmarks.report import Report, Table
 from benchmarks.suites.measuring import Case, Measured, measure
@@ -65,10 +65,10 @@ def run(plan: Plan) -> Report:
     return report
 
 
-def workload_table(found: Measured, names: list[str], workload: str) -> Table:
-    """One workload: two rows a server, the cheapest first. The ratio is to ours with httptools and the same fields."""
+def workload_table(found: Measured, names: list[str], workload: str, ours: str = HTTPTOOLS) -> Table:
+    """One workload: two rows a server, the cheapest first. The ratio is to `ours` with the same fields."""
     columns = ("server", "fields", "requests/s", "CPU µs a request", "rounds", "ours ÷ it", "p50", "p99", "errors")
-    table = Table(WORKLOADS[workload].title, columns, left=frozenset({"fields"}))
+    table = Table(EVERY[workload].title, columns, left=frozenset({"fields"}))
     for name in by_cost(found, names, workload):
         for kind in BOTH:
             case = Case(name, workload, kind)
@@ -78,7 +78,7 @@ def workload_table(found: Measured, names: list[str], workload: str) -> Table:
             p50, p99 = (found.of(case, value) for value in (lambda o: o.p50, lambda o: o.p99))
             assert p50 is not None
             assert p99 is not None
-            ratio = found.ratio(Case(HTTPTOOLS, workload, kind), case)
+            ratio = found.ratio(Case(ours, workload, kind), case)
             table.rows.append(
                 (
                     name,
@@ -105,10 +105,10 @@ def by_cost(found: Measured, names: list[str], workload: str) -> list[str]:
 def workload_plot(found: Measured, names: list[str], workload: str) -> str:
     """CPU a request, two bars a server."""
     rows = [
-        Row(name, [found.cost(Case(name, workload, kind)) for kind in BOTH], BY_NAME[name].kind)
+        Row(name, [found.cost(Case(name, workload, kind)) for kind in BOTH], EVERY_NAME[name].kind)
         for name in by_cost(found, names, workload)
     ]
-    title = f"CPU for one request: {WORKLOADS[workload].title}"
+    title = f"CPU for one request: {EVERY[workload].title}"
     lead = "Microseconds of the whole process tree; one process, one CPU. Less is better."
     return bars(title, lead, rows, ("fields repeated", "one field varying"), "µs")
 
@@ -132,5 +132,5 @@ def settings_table(found: Measured, names: list[str]) -> Table:
     """How each was run, and why one is missing."""
     table = Table("Who took part", ("server", "settings", "measured"), left=frozenset({"settings", "measured"}))
     for name in names:
-        table.rows.append((name, BY_NAME[name].settings, found.absent.get(name, "yes")))
+        table.rows.append((name, EVERY_NAME[name].settings, found.absent.get(name, "yes")))
     return table

@@ -11,13 +11,24 @@ def test_an_environment_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert Peers(tmp_path / "none").versions == {}
 
 
-def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
+def test_what_is_there_is_not_made_again_and_only_what_is_missing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
     python.touch()
+    names = [package.partition("[")[0].replace("_", "-") for package in PACKAGES if package != "asyncpg"]
+    monkeypatch.setattr(Peers, "versions", dict.fromkeys(names, "1.0"))
+    tried: list[str] = []
+
+    def install(_: Peers, package: str) -> bool:
+        tried.append(package)
+        return True
+
+    monkeypatch.setattr(Peers, "_install", install)
     said: list[str] = []
     Peers(tmp_path).make(said.append)
-    assert said == []
+    assert (said, tried) == ([], ["asyncpg"])
 
 
 def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
