@@ -35,8 +35,8 @@ elif WHERE:
 
     @sqlite.get("/emails/{number:int}")
     async def from_sqlite(_request: Request, number: int) -> Response:
-        """A transaction of its own, in one of the reading threads."""
-        row = await database.read(find, number)
+        """A statement of its own, in one of the reading threads."""
+        row = await database.read_once(find, number)
         if row is None:
             raise HTTPError(404)
         return Response(work.as_json(row), 200, JSON)

@@ -304,7 +304,7 @@ DATABASES = (
         ours(*OURS_FIXED, application="benchmarks.apps_databases:sqlite"),
         Kind.OURS,
         workloads=frozenset({"sqlite-threads"}),
-        settings="two reading threads, a transaction each; each call is a machine",
+        settings="two reading threads; each call is a machine",
     ),
     Entry(
         "Starlette, threads",

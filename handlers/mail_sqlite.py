@@ -59,11 +59,11 @@ class SQLiteMail:
 
     def find_email(self, number: int) -> Awaitable[Email]:
         """As MailStore."""
-        return self._database.read(find_email, number)
+        return self._database.read_once(find_email, number)
 
     def list_emails(self, limit: int, after: int) -> Awaitable[Page]:
         """As MailStore."""
-        return self._database.read(list_emails, limit, after)
+        return self._database.read_once(list_emails, limit, after)
 
     def add_email(self, sender: str, subject: str, body: str) -> Awaitable[Email]:
         """As MailStore."""

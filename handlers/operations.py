@@ -60,12 +60,8 @@ def span(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-_numbers = count(-1, -1)
-
-
-def placeless() -> int:
-    """A negative number that no other machine of the process has: for one without a descriptor (Loop.add)."""
-    return next(_numbers)
+placeless = count(-1, -1).__next__
+"""A negative number that no other machine of the process has: for one without a descriptor (Loop.add)."""
 
 
 class NextPiece:

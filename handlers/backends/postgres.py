@@ -16,7 +16,12 @@ The laws:
 - nothing is asked twice: when the server is lost within a statement, it is not known whether it was done (503);
 - what another may mend is HTTPError 503 with Retry-After (postgres_errors), what took too long 504.
 
-Deliberately not here: COPY, LISTEN, pipelines, cursors: results are bounded, and asked for in stretches.
+Deliberately not here: COPY, LISTEN, cursors: results are bounded, and asked for in stretches.
+
+Nor libpq's pipeline mode. Five queries sent and read in one go cost 33 us of CPU each where one by one they cost 53, but
+two in a pipeline cost 46, and one 66 (psycopg 3.3, libpq 18, over the loopback). To gain, it takes several queries of
+*different* clients on one session; then a slow one holds up those behind it, and to cancel one would cancel whichever
+the server has come to. Within a transaction a handler needs each answer to say what comes next.
 """
 
 from collections.abc import Callable, Sequence

@@ -125,15 +125,15 @@ class Pool:
             if session.node.state is S.IDLE:
                 session.use(query)
                 return
-        now = loop.clock()
-        if not self._is_alive() and (now < self._not_before or (self.failures and self._is_opening())):
+        if self.failures and not self._is_alive() and (loop.clock() < self._not_before or self._is_opening()):
             raise self.down()
         if len(self._waiting) >= self.backlog:
             raise unavailable("Too many requests are waiting for the database.")
         slot = query.slot = Slot(self, query)
         self._waiting.append(slot)
         loop.add(slot)
-        self._open_if_wanted()
+        if len(self.sessions) < self.size:
+            self._open_if_wanted()
 
     def forget(self, slot: Slot) -> None:
         """`slot` waits no longer."""
@@ -162,7 +162,7 @@ class Pool:
         if not self._waiting:
             return None
         slot = self._waiting.popleft()
-        self.loop.fire(slot, SlotTrigger.SESSION_FREE)
+        self._loop.fire(slot, SlotTrigger.SESSION_FREE)  # type: ignore[union-attr]
         return slot.query
 
     def reached(self) -> None:

@@ -25,7 +25,7 @@ R = TypeVar("R")
 MAX_PARAMETERS = 65535
 """What the protocol can count."""
 
-Buffer = bytes | bytearray | memoryview
+_FATAL_ERROR = int(pq.ExecStatus.FATAL_ERROR)
 
 
 class Query(Operation, Generic[R]):
@@ -105,7 +105,7 @@ class Query(Operation, Generic[R]):
 
     def receive(self, result: pq.abc.PGresult, transformer: abc.Transformer) -> None:
         """Take one part of the result: rows, the end, or the error."""
-        if result.status == pq.ExecStatus.FATAL_ERROR:
+        if result.status == _FATAL_ERROR:
             # The first error is the cause, what follows from it is not.
             self.error = self.error or error_of(result)
             return

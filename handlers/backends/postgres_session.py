@@ -20,7 +20,7 @@ from handlers.backends.postgres_cancel import follow_socket, request_cancel
 from handlers.backends.postgres_errors import FORGOTTEN, late, unavailable
 from handlers.backends.postgres_query import Query
 from handlers.operations import span
-from statemachines.contract import HUNG_UP, Interest, Loop
+from statemachines.contract import HUNG_UP, Interest
 from statemachines.engine import Machine
 from statemachines.postgres import State as S
 from statemachines.postgres import Trigger as T
@@ -35,8 +35,10 @@ CHUNK = 1000
 MAX_CANCELS = 3
 """Requests to stop one query: the first may have come before the server had begun with it."""
 
-_COPIES = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
-_OPEN = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
+# As numbers, which is what libpq speaks: an enum's members are looked up each time.
+_COPIES = frozenset(map(int, (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)))
+_OPEN = frozenset(map(int, (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)))
+_IDLE = int(pq.TransactionStatus.IDLE)
 _READABLE = int(Interest.READABLE)
 
 
@@ -55,6 +57,7 @@ class Session(Machine):
         "_undoing",
         "_unfinished",
         "born",
+        "loop",
         "number",
         "others",
         "pgconn",
@@ -69,6 +72,7 @@ class Session(Machine):
     def __init__(self, pool: "Pool", number: int, pgconn: pq.abc.PGconn, others: list[str]) -> None:
         super().__init__(pool.engine, os.dup(pgconn.socket))
         self.pool = pool
+        self.loop = pool.loop
         self.number = number
         self.pgconn = pgconn
         self.others = others
@@ -83,11 +87,6 @@ class Session(Machine):
         self._preparing = b""
         self._cancels = 0
         self._unfinished = self._undoing = self._discarding = False
-
-    @property
-    def loop(self) -> Loop:
-        """The loop that it runs on."""
-        return self.pool.loop
 
     def describe(self) -> str:
         """For an operator: `postgres#3 AWAITING_RESULT 1.2 s <- fd 19 readable`."""
@@ -183,7 +182,7 @@ class Session(Machine):
 
     def is_clean(self) -> bool:
         """Whether no transaction is open."""
-        return self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        return self.pgconn.transaction_status == _IDLE
 
     def may_cancel_again(self) -> bool:
         """Whether the server is still at what was cancelled."""
@@ -325,7 +324,7 @@ class Session(Machine):
         status = self.pgconn.transaction_status
         if status in _OPEN:
             statement = b"ROLLBACK"
-        elif status != pq.TransactionStatus.IDLE:
+        elif status != _IDLE:
             return T.RESET_FAILED
         elif self._discarding:
             self._discarding = False

@@ -139,6 +139,31 @@ def test_a_read_changes_nothing(url: str, database: Database) -> None:
     assert run(database.read(texts)) == []
 
 
+def test_a_read_of_one_statement_needs_no_transaction_and_changes_nothing_either(url: str, database: Database) -> None:
+    def within(connection: sqlite3.Connection) -> tuple[bool, list[str]]:
+        return connection.in_transaction, texts(connection)
+
+    run(database.write(add, "one"))
+    assert run(database.read_once(within)) == (database.in_memory, ["one"])
+    if database.in_memory:
+        run(database.read_once(add, "not so"))
+    else:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            run(database.read_once(add, "not so"))
+    assert run(database.read(texts)) == ["one"]
+
+
+def test_what_a_read_leaves_unfetched_pins_no_state(stored: Database) -> None:
+    def first(connection: sqlite3.Connection) -> object:
+        return connection.execute("SELECT text FROM notes ORDER BY id").fetchone()
+
+    for text in ("one", "two", "three"):
+        run(stored.write(add, text))
+    assert run(stored.read_once(first)) == ("one",)
+    busy, _, _ = stored._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[union-attr]
+    assert busy == 0, "no reader holds on to an old state"
+
+
 def test_foreign_keys_hold(database: Database) -> None:
     def tag(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO tags VALUES (7)")
