@@ -18,10 +18,10 @@ The laws:
 
 Deliberately not here: COPY, LISTEN, cursors: results are bounded, and asked for in stretches.
 
-Nor libpq's pipeline mode. Five queries sent and read in one go cost 33 us of CPU each where one by one they cost 53, but
-two in a pipeline cost 46, and one 66 (psycopg 3.3, libpq 18, over the loopback). To gain, it takes several queries of
-*different* clients on one session; then a slow one holds up those behind it, and to cancel one would cancel whichever
-the server has come to. Within a transaction a handler needs each answer to say what comes next.
+Nor libpq's pipeline mode. Five queries sent and read in one go cost 33 us of CPU each where one by one they cost 53;
+but two in a pipeline cost 46, and one 66 (psycopg 3.3, libpq 18, over the loopback). To gain, it takes several queries
+of *different* clients on one session: then a slow one holds up those behind it, and to cancel one would cancel
+whichever the server has come to. Within a transaction a handler needs each answer to say what comes next.
 """
 
 from collections.abc import Callable, Sequence

@@ -29,11 +29,23 @@ DISASTERS = ("machine_crashed", "server_failed")
 """Events that no input and no handler may bring about."""
 
 
+HUMBLY = (
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys\n"
+    "if ctypes.CDLL(None, use_errno=True).prctl(24, 1, 0, 0, 0): sys.exit('the capability can not be dropped')\n"
+    "os.execvp(sys.argv[1], sys.argv[1:])",
+)
+"""Starts a command of the superuser's without CAP_DAC_OVERRIDE (prctl(2), PR_CAPBSET_DROP): he may then write to what
+is his only where its mode says so."""
+
+
 class ServerProcess:
     """`python -m server TARGET --port 0 ...`, and what it says and uses.
 
     `options` go on the command line; an empty `target` is the built-in site. `descriptors` is the limit on open files
-    that it is started with. With `deaf=True` nobody reads its log but for the line that says where it listens.
+    that it is started with. With `deaf=True` nobody reads its log but for the line that says where it listens. With
+    `humble=True` permissions hold for it even when the superuser runs the tests.
     """
 
     def __init__(
@@ -42,13 +54,14 @@ class ServerProcess:
         target: str = APPLICATION,
         descriptors: int | None = None,
         deaf: bool = False,
+        humble: bool = False,
         environment: dict[str, str] | None = None,
     ) -> None:
         limit = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors)] if descriptors else []
         what = [target] if target else []
         command = [sys.executable, "-m", "server", *what, "--port", "0", "--log-format", "json", *options]
         self.process = subprocess.Popen(
-            [*limit, *command, *options],
+            [*(HUMBLY if humble and os.geteuid() == 0 else ()), *limit, *command, *options],
             cwd=ROOT,
             env=os.environ | (environment or {}),
             stdin=subprocess.DEVNULL,
