@@ -11,7 +11,6 @@ It has no descriptor: it is in the loop's map under a negative number, to be see
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from handlers.errors import HTTPError
 from handlers.operations import placeless, span
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
 
 RETRY_AFTER = (b"retry-after", b"1")
 
-_engines: WeakKeyDictionary[Loop, Engine] = WeakKeyDictionary()
-
 
 def engine_on(loop: Loop) -> Engine:
     """The engine of all work that is done for `loop`, whatever pool does it."""
-    engine = _engines.get(loop)
+    engine: Engine | None = loop.kept.get(Work)
     if engine is None:
-        engine = _engines[loop] = Engine(work.TABLE, Work, loop.clock, loop.limits, loop.dispatch)
+        engine = loop.kept[Work] = Engine(work.TABLE, Work, loop.clock, loop.limits, loop.dispatch)
     return engine
 
 

@@ -25,6 +25,7 @@ class FakeLoop:
         self.limits: Mapping[str, float] = limits
         self.dispatch = Dispatch.COMPILED
         self.machines: dict[int, Machine] = {}
+        self.kept: dict[object, Any] = {}
         self.now = 1024.0
 
     def clock(self) -> float:

@@ -13,6 +13,7 @@ from handlers.backends.work import Work
 from handlers.errors import HTTPError
 from server.xray.cut import take
 from server.xray.snapshot import counts, row
+from statemachines.contract import Table
 from statemachines.engine import Dispatch, Edge, Engine, Machine
 from statemachines.work import State as S
 from statemachines.work import Trigger as T
@@ -100,13 +101,10 @@ def test_only_the_loops_thread_moves_it(pool: ThreadPool, gate: Gate, monkeypatc
     def watched(machine: Machine, edge: Edge) -> None:
         movers.add(threading.get_ident())
 
-    class Watched(Engine):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self._observer = watched
-            self.fire = self._fire_observed  # type: ignore[method-assign]
+    def engine(table: Table, model: type, clock: Any, limits: Any, dispatch: Dispatch) -> Engine:
+        return Engine(table, model, clock, limits, dispatch, watched)
 
-    monkeypatch.setattr(work, "Engine", Watched)
+    monkeypatch.setattr(work, "Engine", engine)
     runner = Runner(Dispatch.COMPILED)
     tasks = [ask(runner, pool, gate) for _ in range(4)]
     gate.opened.set()
