@@ -277,13 +277,26 @@ OURS_FIXED = ("--parser", "httptools", "--no-access-log", "--no-xray")
 STARLETTE = ("--no-access-log", "--log-level", "error", "--ws", "none", "--http", "httptools", "--loop", "uvloop")
 STARLETTE_NEEDS = ("uvicorn", "uvloop", "httptools", "starlette")
 
+POSTGRES = ours(
+    *OURS_FIXED, "--postgres-sessions", str(work.SESSIONS), application="benchmarks.apps_databases:postgres"
+)
+SQLITE = ours(*OURS_FIXED, application="benchmarks.apps_databases:sqlite")
+
 DATABASES = (
     Entry(
         "Clerestory, PostgreSQL",
-        ours(*OURS_FIXED, "--postgres-sessions", str(work.SESSIONS), application="benchmarks.apps_databases:postgres"),
+        POSTGRES,
         Kind.OURS,
         workloads=frozenset({"postgres"}),
         settings="sessions are machines on the server's own loop; history and histograms on",
+    ),
+    Entry(
+        "Clerestory compiled, PostgreSQL",
+        POSTGRES,
+        Kind.OURS,
+        workloads=frozenset({"postgres"}),
+        settings="likewise, the hot path compiled to C by mypyc; the sessions are not",
+        build=COMPILED,
     ),
     Entry(
         "Starlette, asyncpg",
@@ -301,10 +314,18 @@ DATABASES = (
     ),
     Entry(
         "Clerestory, SQLite",
-        ours(*OURS_FIXED, application="benchmarks.apps_databases:sqlite"),
+        SQLITE,
         Kind.OURS,
         workloads=frozenset({"sqlite-threads"}),
         settings="two reading threads; each call is a machine",
+    ),
+    Entry(
+        "Clerestory compiled, SQLite",
+        SQLITE,
+        Kind.OURS,
+        workloads=frozenset({"sqlite-threads"}),
+        settings="likewise, the hot path compiled to C by mypyc; the threads' pool is not",
+        build=COMPILED,
     ),
     Entry(
         "Starlette, threads",

@@ -42,7 +42,7 @@ def run(plan: Plan) -> Report:
     report.tables.append(aims_table(found))
     for workload in DATABASES:
         names = [entry.name for entry in entries if workload in entry.workloads]
-        table = workload_table(found, names, workload, ours_for(workload))
+        table = workload_table(found, names, workload, ours_for(workload)[0])
         if table.rows:
             report.tables.append(table)
             report.plots[f"databases-{workload}"] = workload_plot(found, names, workload)
@@ -50,9 +50,9 @@ def run(plan: Plan) -> Report:
     return report
 
 
-def ours_for(workload: str) -> str:
-    """The name of ours under that workload."""
-    return next(entry.name for entry in catalogue.DATABASES if _is_ours(entry) and workload in entry.workloads)
+def ours_for(workload: str) -> list[str]:
+    """The names of ours under that workload, plain Python first."""
+    return [entry.name for entry in catalogue.DATABASES if _is_ours(entry) and workload in entry.workloads]
 
 
 def _is_ours(entry: Entry) -> bool:
@@ -61,19 +61,19 @@ def _is_ours(entry: Entry) -> bool:
 
 def aims_table(found: Measured) -> Table:
     """Ours against the better one of the others that were measured."""
-    columns = ("workload", "fields", "the better one", "its CPU µs", "ours", "at most", "ratio", "reached")
+    columns = ("ours", "fields", "CPU µs", "the better one", "its CPU µs", "at most", "ratio", "reached")
     table = Table("Aims", columns, left=frozenset({"fields", "the better one", "reached"}))
-    for workload, described in DATABASES.items():
+    for workload in DATABASES:
         for kind in BOTH:
-            better = _better(found, workload, kind)
-            ours = found.cost(Case(ours_for(workload), workload, kind))
-            if better is None or ours is None:
-                continue
-            name, cost = better
-            ratio = ours.median / cost
-            reached = "yes" if ratio <= AT_MOST else "no"
-            figures = (f"{cost:.1f}", f"{ours.median:.1f}", f"{AT_MOST:.2f}", f"{ratio:.2f}", reached)
-            table.rows.append((described.title, kind, name, *figures))
+            for name in ours_for(workload):
+                better, ours = _better(found, workload, kind), found.cost(Case(name, workload, kind))
+                if better is None or ours is None:
+                    continue
+                other, cost = better
+                ratio = ours.median / cost
+                reached = "yes" if ratio <= AT_MOST else "no"
+                figures = (f"{cost:.1f}", f"{AT_MOST:.2f}", f"{ratio:.2f}", reached)
+                table.rows.append((name, kind, f"{ours.median:.1f}", other, *figures))
     return table
 
 
