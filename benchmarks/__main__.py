@@ -89,7 +89,7 @@ def _suite(name: str) -> types.ModuleType:
 def _hand_over(report: Report, output: Path, plan: Plan) -> None:
     """Print it, write it, say where."""
     print(report.text(), flush=True)
-    libraries = machine.library_versions("h11", "httptools", "transitions", "structlog")
+    libraries = machine.library_versions("h11", "httptools", "transitions", "structlog", "psycopg")
     versions = {"Libraries": ", ".join(f"{name} {version}" for name, version in libraries.items())}
     if report.name in WITH_PEERS | {"files"}:
         versions["Peers"] = ", ".join(f"{name} {version}" for name, version in peer_versions(plan.peers).items())
@@ -100,7 +100,11 @@ def _hand_over(report: Report, output: Path, plan: Plan) -> None:
 def peer_versions(peers: Peers) -> dict[str, str]:
     """The versions of the peers and of the tools beside them."""
     names = ("uvicorn", "uvloop", "httptools", "h11", "hypercorn", "gunicorn", "waitress", "cheroot", "granian")
-    found = {name: peers.versions[name] for name in (*names, "aiohttp", "tornado") if name in peers.versions}
+    found = {
+        name: peers.versions[name]
+        for name in (*names, "aiohttp", "tornado", "starlette", "asyncpg", "psycopg")
+        if name in peers.versions
+    }
     return found | machine.tool_versions()
 
 

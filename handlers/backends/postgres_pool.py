@@ -73,7 +73,6 @@ class Pool:
         self._take_bounds(self._limits)
         self.chunked = pq.version() >= 170000
         self.transformer = Transformer()
-        self.threads = ThreadPool(1, label="postgres address")
         self.sessions: list[Session] = []
         self.failures = 0
         """Attempts that have failed since the last that did not."""
@@ -114,6 +113,7 @@ class Pool:
         self.max_rows = int(bound(bounds.POSTGRES_MAX_ROWS))
         self.max_prepared = int(bound(bounds.POSTGRES_PREPARED))
         self.longest_pause = bound(bounds.POSTGRES_RETRY)
+        self.threads = ThreadPool(1, self.size, "postgres address")
 
     # --- for queries
 

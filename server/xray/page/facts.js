@@ -58,7 +58,7 @@ export function facts(list, found) {
     ["Waits for", found.ended ? "" : found.chain?.join(" ← ")], ["Status", found.status],
     ["Open for", found.ended || typeof found.age !== "number" ? null : span(found.age)],
     ["Requests", count(found.requests)], ["Bytes", `${bytes(found.bytes_in)} in, ${bytes(found.bytes_out)} out`],
-    ["Descriptor", found.descriptor],
+    ["Descriptor", found.descriptor < 0 ? "none" : found.descriptor],
   ].filter(([, value]) => value !== null && value !== undefined && value !== "");
   const names = known.map(([name]) => name).join();
   if (list.dataset.names !== names) {

@@ -314,6 +314,25 @@ def test_a_name_is_looked_up_in_a_thread_and_whoever_waits_says_so(runner: Runne
     database.close()
 
 
+def test_every_session_that_may_be_opened_may_have_its_name_looked_up_whatever_the_bounds_of_other_threads(
+    runner: Runner, postgres: Cluster
+) -> None:
+    runner.loop.limits = {"thread_backlog": 1, "postgres_sessions": 6}
+    allowed = threading.Event()
+
+    def lookup(host: str, port: str) -> list[str]:
+        assert allowed.wait(20)
+        return ["127.0.0.1"]
+
+    database = Database(postgres.url())
+    database.pool = Pool(parse_url(f"postgresql://postgres@db.example:{postgres.port}/postgres"), lookup=lookup)
+    tasks = [runner.start(fetch(database)) for _ in range(6)]
+    allowed.set()
+    assert [runner.outcome(task) for task in tasks] == [[(1,)]] * 6
+    assert database.pool.failures == 0
+    database.close()
+
+
 def test_a_name_that_nobody_knows_is_503(runner: Runner) -> None:
     def lookup(host: str, port: str) -> list[str]:
         raise socket.gaierror(-2, "Name or service not known")
