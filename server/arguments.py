@@ -34,7 +34,10 @@ examples:
   {prog} check                             prove the state machines' tables, and print them
   {prog} --max-body 16M --body-timeout 60  room for uploads over slow lines"""
 
-ZERO_MEANS_NONE = {"body_min_rate", "send_min_rate", "body_grace", "send_grace", "max_body", "max_connections"}
+ZERO_MEANS_NONE = {
+    *("body_min_rate", "send_min_rate", "body_grace", "send_grace", "max_body", "max_connections"),
+    *("upstream_send_min_rate", "upstream_send_grace", "upstream_max_waiting", "upstream_max_interim"),
+}
 """The limits that may be 0. Of the others 0 would serve nothing, or wait for ever."""
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?|\.[0-9]{1,9}", re.ASCII)
@@ -65,9 +68,9 @@ class ServerParser(Parser):
         parsed, rest = super().parse_known_args(args, namespace)
         if is_url(parsed.target):
             urls = (parsed.target, *parsed.upstream)
-            parsed.target = Origins(urls, tuple(parsed.trust), parsed.upstream_host, parsed.probe)
-        elif parsed.upstream or parsed.trust or parsed.upstream_host or parsed.probe:
-            what = "--upstream, --upstream-host, --probe and --trust"
+            parsed.target = Origins(urls, tuple(parsed.trust), parsed.upstream_host, parsed.probe, parsed.upstream_ca)
+        elif parsed.upstream or parsed.trust or parsed.upstream_host or parsed.probe or parsed.upstream_ca:
+            what = "--upstream, --upstream-host, --upstream-ca, --probe and --trust"
             self.error(f"{what} are for a reverse proxy: give an http:// URL as TARGET")
         return parsed, rest
 
@@ -161,8 +164,8 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "target",
         metavar="TARGET",
         nargs="?",
-        help="a directory: its files; module:attribute: that application; http://HOST:PORT: a reverse proxy of what is "
-        "served there; nothing: the built-in mail site; "
+        help="a directory: its files; module:attribute: that application; http[s]://HOST:PORT: a reverse proxy of what "
+        "is served there; nothing: the built-in mail site; "
         "`check`: serve nothing, but prove the state machines' tables (the directory of that name is ./check)",
     )
     group.add_argument("--listing", action="store_true", help="list a directory that has no index.html")
@@ -181,12 +184,18 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         action="append",
         default=[],
-        help="a further http://HOST:PORT besides TARGET; each request goes to the one with the fewest under way",
+        help="a further http[s]://HOST:PORT besides TARGET; each request goes to the one with the fewest under way",
     )
     group.add_argument(
         "--upstream-host",
         action="store_true",
         help="tell an upstream its own host and port in Host (default: those that the client asked for)",
+    )
+    group.add_argument(
+        "--upstream-ca",
+        metavar="FILE",
+        help="verify the certificates of https:// upstreams by the authorities in this file, in PEM (default: by those "
+        "that the system trusts); they are always verified",
     )
     group.add_argument(
         "--probe",
@@ -289,10 +298,14 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group(
         "limits", "How much we take. Each line begins with the default;\nbytes may be written 64K, 1M or 1G."
     )
+    upstreams = parser.add_argument_group(
+        "what a reverse proxy asks", "How long it waits for an upstream, and how much it takes. As above."
+    )
     for field in OPTIONS:
         unit, text = field.metadata["unit"], field.metadata["help"]
         timed = unit == "seconds" or field.name.endswith("_rate")
-        (deadlines if timed else limits).add_argument(
+        group = upstreams if field.name.startswith("upstream_") else deadlines if timed else limits
+        group.add_argument(
             "--" + field.name.replace("_", "-"),
             metavar=unit.upper() if timed or unit == "bytes" else "N",
             type=_reader(field),

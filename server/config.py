@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from handlers.backends import bounds
-from statemachines import connection, listener, postgres, postgres_cancel, postgres_slot, process, work
+from statemachines import connection, listener, postgres, postgres_cancel, postgres_slot, process, upstream, work
 from statemachines.contract import Deadline
 
 
@@ -62,6 +62,23 @@ class Limits:
     postgres_cancel_close_timeout: float = _deadline(postgres_cancel.CLOSE)
     postgres_retry: float = _bound(bounds.POSTGRES_RETRY)
     sqlite_busy: float = _bound(bounds.SQLITE_BUSY)
+    upstream_connect_timeout: float = _deadline(upstream.CONNECT)
+    upstream_handshake_timeout: float = _deadline(upstream.HANDSHAKE)
+    upstream_send_timeout: float = _deadline(upstream.SEND)
+    upstream_send_min_rate: int = _rate(upstream.SEND)
+    upstream_send_grace: float = _grace(upstream.SEND)
+    upstream_continue_timeout: float = _deadline(upstream.CONTINUE)
+    upstream_piece_timeout: float = _deadline(upstream.PIECE)
+    upstream_response_timeout: float = _deadline(upstream.RESPONSE)
+    upstream_take_timeout: float = _deadline(upstream.TAKE)
+    upstream_body_timeout: float = _deadline(upstream.BODY)
+    upstream_idle_timeout: float = _deadline(upstream.IDLE)
+    upstream_slot_timeout: float = _bound(bounds.UPSTREAM_SLOT)
+    upstream_max_connections: int = _bound(bounds.UPSTREAM_CONNECTIONS)
+    upstream_max_waiting: int = _bound(bounds.UPSTREAM_WAITING)
+    upstream_max_requests: int = _bound(bounds.UPSTREAM_REQUESTS)
+    upstream_max_interim: int = _bound(bounds.UPSTREAM_INTERIM)
+    upstream_max_tunnels: int = _bound(bounds.UPSTREAM_TUNNELS)
 
     max_requests: int = _limit(
         1000, "requests", "on one connection, then it is closed; frees what long-lived clients pin"

@@ -23,6 +23,7 @@ from handlers.errors import HTTPError
 from handlers.messages import WHOLE, File, Request, Response, error_response
 from handlers.operations import NEXT_PIECE, Operation
 from server.http.responses import Head, ResponseError
+from server.telling import tell_cause
 from statemachines.connection import Trigger as T
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ class Exchange:
         if not isinstance(error, HTTPError):
             self._log_failure(error)
             error = HTTPError(500)
+        elif error.cause:
+            tell_cause(self._connection, self.request, error)
         if self._pieces is not None:
             self._end_pieces()
         return self.begin(self._error_response(error))

@@ -3,7 +3,7 @@
     nothing             the built-in mail site
     a directory         its files
     module:attribute    an application: what is called with a request
-    http://host:port    what is served there: a reverse proxy
+    http://host:port    what is served there: a reverse proxy; over TLS with https://
 
 A directory that exists wins over a module of that name. Whatever is wrong is a TargetError: one line that says what,
 and what to write instead.
@@ -53,12 +53,13 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Origins:
     """What a reverse proxy asks, as it was typed: URLs, the networks whose peers are believed, whether an upstream is
-    told its own host, and the path by which it is probed."""
+    told its own host, the path by which it is probed, and the file with the authorities that vouch for it."""
 
     urls: tuple[str, ...]
     trusted: tuple[str, ...] = ()
     own_host: bool = False
     probe: str | None = None
+    authorities: str | None = None
 
 
 def is_url(target: str | None) -> bool:
@@ -183,8 +184,14 @@ def _reverse_proxy(origins: Origins) -> Target:
     if origins.probe is not None and not _PATH.fullmatch(origins.probe):
         raise TargetError(f"--probe {origins.probe}: that is no path: write /health, or whatever answers quickly")
     probing = None if origins.probe is None else Probing(origins.probe)
+    if origins.authorities is not None and not any(url.lower().startswith("https:") for url in origins.urls):
+        raise TargetError(f"--upstream-ca {origins.authorities}: no upstream is asked by https://")
     try:
-        upstream = Upstream(*origins.urls, probing=probing)
+        upstream = Upstream(*origins.urls, probing=probing, authorities=origins.authorities)
+    except OSError as error:
+        unread = type(error).__module__ != "ssl"
+        why = error.strerror if unread else "there is no certificate in it, in PEM"
+        raise TargetError(f"--upstream-ca {origins.authorities}: {why}") from error
     except ValueError as error:
         raise TargetError(str(error)) from error
     try:

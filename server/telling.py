@@ -1,17 +1,20 @@
-"""What the log is told of a connection: one line for each exchange, and one for an end that was not in order."""
+"""What the log is told of a connection: one line for each exchange, one for an end that was not in order, and one for
+an answer that what was asked is to blame for."""
 
 from typing import TYPE_CHECKING
 
-from server.exchange import Exchange
+from handlers.errors import HTTPError
+from handlers.messages import Request
 from server.xray.recorder import told
 from statemachines.contract import Cause, Way
 from statemachines.engine import Edge
 
 if TYPE_CHECKING:
     from server.connection import Connection
+    from server.exchange import Exchange
 
 
-def tell_request(connection: "Connection", exchange: Exchange, end: str | None) -> None:
+def tell_request(connection: "Connection", exchange: "Exchange", end: str | None) -> None:
     """The canonical `request` line of `exchange`; `end` as in `server.log_events.RequestLine`."""
     request, response = exchange.request, exchange.response if exchange.head is not None else None
     service = connection.service
@@ -27,6 +30,22 @@ def tell_request(connection: "Connection", exchange: Exchange, end: str | None) 
         connection.sent,
         times,
         end,
+    )
+
+
+def tell_cause(connection: "Connection", request: Request | None, error: HTTPError) -> None:
+    """Why a request is answered with `error`: to the log, and to whoever looks at the connection in the x-ray."""
+    service = connection.service
+    service.recorder.blamed.append((connection.number, f"request {connection.requests} was answered {error}"))
+    service.logs.warning(
+        "backend_failed",
+        id=connection.request_id(),
+        method=request.method if request is not None else "-",
+        target=request.target if request is not None else "-",
+        status=error.status,
+        backend=getattr(error, "where", None) or None,
+        cause=error.cause,
+        detail=error.detail,
     )
 
 

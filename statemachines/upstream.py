@@ -3,12 +3,15 @@
     CONNECTING -> SENDING_REQUEST -> AWAITING_RESPONSE -> IDLE -> SENDING_REQUEST -> ...
 
 is a new connection, a request that the socket takes at once, an answer that comes in one segment, and the next request
-on the same connection. Who asks is a handler, for which this machine is the *operation* that it awaits.
+on the same connection; over TLS it is HANDSHAKING in between. Who asks is a handler, for which this machine is the
+*operation* that it awaits.
 
 What the table settles:
 
 - *One connection, one address, one attempt.* When it fails to connect, the machine ends; the next address is another
   machine's.
+- *Nothing is asked before the upstream has shown who it is*: over TLS the request goes out behind HANDSHAKING, which
+  ends well only with a certificate that was verified, for this host.
 - *Backpressure, both ways.* A request's body is asked for piece by piece (AWAITING_PIECE) and only when the socket has
   taken the piece before; an answer's body is read (READING_BODY) only when its reader wants a piece, else it is left
   in the kernel's buffer (HOLDING_BODY), where the upstream feels it.
@@ -30,6 +33,7 @@ from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, T
 
 class State(Name):
     CONNECTING = auto()
+    HANDSHAKING = auto()
     SENDING_REQUEST = auto()
     AWAITING_CONTINUE = auto()
     AWAITING_PIECE = auto()
@@ -45,6 +49,10 @@ class Trigger(Name):
     """The kernel has shaken hands with the upstream."""
     CONNECT_FAILED = auto()
     """Nobody listens at this address, or there is no way to it."""
+    HANDSHAKE_ENDED = auto()
+    """TLS is agreed upon, and the upstream's certificate is verified."""
+    HANDSHAKE_FAILED = auto()
+    """The certificate is not accepted, or there is no TLS that both speak."""
     REQUEST_GIVEN = auto()
     """Somebody wants a request to be sent."""
     OUTPUT_FLUSHED = auto()
@@ -82,6 +90,9 @@ class Model(Protocol):
     def finish_connect(self, ready: int) -> Name | None:
         """CONNECTED or CONNECT_FAILED, by what the kernel says of the attempt."""
 
+    def shake_hands(self, ready: int) -> Name | None:
+        """Read once and answer; HANDSHAKE_ENDED, HANDSHAKE_FAILED, UPSTREAM_CLOSED or UPSTREAM_RESET."""
+
     def write(self, ready: int) -> Name | None:
         """Look for an early answer, then write what the socket takes; as send_request."""
 
@@ -103,6 +114,9 @@ class Model(Protocol):
     def notice_end(self, ready: int) -> Name | None:
         """While idle; UPSTREAM_CLOSED, UPSTREAM_RESET or BYTES_UNASKED."""
 
+    def is_secret(self) -> bool:
+        """Whether TLS is spoken with this upstream."""
+
     def may_be_pooled(self) -> bool:
         """Whether the exchange was complete and exact, and the upstream keeps the connection."""
 
@@ -111,6 +125,9 @@ class Model(Protocol):
 
     def has_more_request(self) -> bool:
         """Whether the request's body has further pieces."""
+
+    def begin_handshake(self) -> Name | None:
+        """Send TLS's first message; as shake_hands."""
 
     def send_request(self) -> Name | None:
         """Begin the exchange and write; OUTPUT_FLUSHED, HEAD_RECEIVED, ANSWER_ENDED, ANSWER_REFUSED, or the end."""
@@ -146,6 +163,9 @@ class Model(Protocol):
 S, T = State, Trigger
 
 CONNECT = Deadline("connect", "upstream_connect_timeout", 5.0, "for one address to accept; a few lost packets")
+HANDSHAKE = Deadline(
+    "handshake", "upstream_handshake_timeout", 10.0, "for TLS to be agreed upon; a handshake is a few round trips"
+)
 SEND = Deadline(
     "send",
     "upstream_send_timeout",
@@ -192,6 +212,7 @@ IDLE = Deadline(
 
 SPECS = (
     Spec(S.CONNECTING, Interest.WRITABLE, CONNECT, "finish_connect", "the upstream has not accepted yet"),
+    Spec(S.HANDSHAKING, Interest.READABLE, HANDSHAKE, "shake_hands", "TLS is being agreed upon"),
     Spec(
         S.SENDING_REQUEST,
         Interest.READABLE | Interest.WRITABLE,
@@ -222,11 +243,20 @@ SPECS = (
 
 ROWS = (
     # --- reaching the upstream
-    Row(S.CONNECTING, T.CONNECTED, S.SENDING_REQUEST, action="send_request", way=Way.HAPPY),
+    Row(S.CONNECTING, T.CONNECTED, S.HANDSHAKING, "is_secret", "begin_handshake"),
+    Row(S.CONNECTING, T.CONNECTED, S.SENDING_REQUEST, "", "send_request", Way.HAPPY),
     Row(S.CONNECTING, T.CONNECT_FAILED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.CONNECTING, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.CONNECTING, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
     Row(S.CONNECTING, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
+    # --- TLS is agreed upon
+    Row(S.HANDSHAKING, T.HANDSHAKE_ENDED, S.SENDING_REQUEST, action="send_request"),
+    Row(S.HANDSHAKING, T.HANDSHAKE_FAILED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
+    Row(S.HANDSHAKING, T.UPSTREAM_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
+    Row(S.HANDSHAKING, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
+    Row(S.HANDSHAKING, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
+    Row(S.HANDSHAKING, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
+    Row(S.HANDSHAKING, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the request goes out
     Row(S.SENDING_REQUEST, T.OUTPUT_FLUSHED, S.AWAITING_CONTINUE, "awaits_continue"),
     Row(S.SENDING_REQUEST, T.OUTPUT_FLUSHED, S.AWAITING_PIECE, "has_more_request", "ask_for_piece"),

@@ -55,6 +55,34 @@ POSTGRES_RETRY = Bound(
     "between two attempts at a PostgreSQL that can not be reached; it begins with 0.1 and doubles",
 )
 
+UPSTREAM_CONNECTIONS = Bound(
+    "upstream_max_connections", 64, "connections", "to one upstream at a time; beyond it requests wait for one"
+)
+UPSTREAM_WAITING = Bound(
+    "upstream_max_waiting",
+    256,
+    "requests",
+    "waiting for a connection to one upstream, else 503; four for each connection",
+)
+UPSTREAM_SLOT = Bound(
+    "upstream_slot_timeout", 10.0, "seconds", "for a connection to the upstream to become free, else 503"
+)
+UPSTREAM_REQUESTS = Bound(
+    "upstream_max_requests",
+    10_000,
+    "requests",
+    "on one connection to an upstream; frees what it pins to long-lived ones",
+)
+UPSTREAM_INTERIM = Bound(
+    "upstream_max_interim", 16, "responses", "of status 1xx before the final one, else 502; they are not handed on"
+)
+UPSTREAM_TUNNELS = Bound(
+    "upstream_max_tunnels",
+    1024,
+    "connections",
+    "to one upstream that are upgraded (WebSocket), else 503; besides the others",
+)
+
 BOUNDS = (
     THREADS,
     THREAD_BACKLOG,
@@ -65,4 +93,10 @@ BOUNDS = (
     POSTGRES_MAX_ROWS,
     POSTGRES_PREPARED,
     POSTGRES_RETRY,
+    UPSTREAM_CONNECTIONS,
+    UPSTREAM_WAITING,
+    UPSTREAM_SLOT,
+    UPSTREAM_REQUESTS,
+    UPSTREAM_INTERIM,
+    UPSTREAM_TUNNELS,
 )

@@ -19,14 +19,16 @@ with the fewest calls under way, among those that are up. Laws:
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from handlers.backends.upstream_bounds import Bounds
 from handlers.backends.upstream_call import Call, Step, UpstreamError
 from handlers.backends.upstream_gate import Head
-from handlers.backends.upstream_pool import Bounds, Pool
+from handlers.backends.upstream_pool import Pool
 from handlers.backends.upstream_probe import Prober, Probing
 from handlers.backends.upstream_request import CHUNKED, NO_BODY, write_head
+from handlers.backends.upstream_tls import client_context
 from handlers.messages import Fields
 from statemachines.contract import Loop
 
@@ -39,19 +41,29 @@ ATTEMPTS = 3
 """Times that one request is sent, at most."""
 
 
-def parse_origin(url: str) -> tuple[str, int]:
-    """Host and port of `http://host[:port]`. Raises ValueError for anything else."""
+class Origin(NamedTuple):
+    """Where an upstream is, and whether TLS is spoken with it."""
+
+    host: str
+    port: int
+    secret: bool
+
+
+def parse_origin(url: str) -> Origin:
+    """What `http://host[:port]` or `https://host[:port]` names. Raises ValueError for anything else."""
     if not url.isprintable():  # urlsplit drops line ends
         raise ValueError(f"{url!r} is no URL")
     parts = urlsplit(url)
-    if parts.scheme != "http":
-        raise ValueError(f"{url}: only http:// upstreams are asked")
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"{url}: only http:// and https:// upstreams are asked")
     if parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(f"{url}: an upstream is http://host:port, and nothing else")
     host = parts.hostname
     if host is None or not _is_host(host):
         raise ValueError(f"{url}: there is no host in it")
-    return host, parts.port if parts.port is not None else 80
+    secret = parts.scheme == "https"
+    port = parts.port if parts.port is not None else 443 if secret else 80
+    return Origin(host, port, secret)
 
 
 class AnswerBody:
@@ -113,7 +125,10 @@ class Site:
     """An upstream's origins as seen from one loop."""
 
     def __init__(self, upstream: "Upstream", loop: Loop) -> None:
-        self.pools = [Pool(host, port, loop, upstream.bounds) for host, port in upstream.origins]
+        self.pools = [
+            Pool(host, port, loop, upstream.bounds, tls=upstream.tls if secret else None)
+            for host, port, secret in upstream.origins
+        ]
         if upstream.probing is not None:
             for pool, host in zip(self.pools, upstream.hosts, strict=True):
                 Prober(pool, host, upstream.probing).begin()
@@ -137,14 +152,27 @@ class Site:
 
 class Upstream:
     """One service, at the origins `urls`; its connections are each loop's own. With `probing` it is asked for its
-    health by ourselves."""
+    health by ourselves.
 
-    def __init__(self, *urls: str, bounds: Bounds | None = None, probing: Probing | None = None) -> None:
+    `bounds` are the loop's, where they are not given. The certificates of https:// origins are verified: by the
+    authorities in the file `authorities`, else by those that the system trusts. Raises ValueError for a URL that is no
+    origin, OSError for a file without certificates.
+    """
+
+    def __init__(
+        self,
+        *urls: str,
+        bounds: Bounds | None = None,
+        probing: Probing | None = None,
+        authorities: str | None = None,
+    ) -> None:
         if not urls:
             raise ValueError("an upstream has at least one origin")
         self.origins = [parse_origin(url) for url in urls]
         self.hosts = [url.partition("://")[2].rstrip("/").encode("ascii") for url in urls]
-        self.bounds = bounds or Bounds()
+        has_tls = any(origin.secret for origin in self.origins)
+        self.tls = client_context(authorities) if has_tls else None
+        self.bounds = bounds
         self.probing = probing
         self._sites: list[Site] = []
         self._last: tuple[Loop | None, Any] = (None, None)

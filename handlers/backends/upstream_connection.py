@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from handlers.backends.upstream_call import Call, UpstreamError
 from handlers.backends.upstream_framing import UntilClose
 from handlers.backends.upstream_receiver import Receiver
+from handlers.backends.upstream_tls import TLS, Untrusted
 from statemachines.contract import HUNG_UP, Interest
 from statemachines.upstream import State as S
 from statemachines.upstream import Trigger as T
@@ -74,6 +75,7 @@ class UpstreamConnection(Receiver):
 
     def finish_connect(self, ready: int) -> T | None:
         """What has come of connect(2)."""
+        assert isinstance(self.socket, socket.socket)
         number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self.note_unreachable(number)
@@ -85,6 +87,28 @@ class UpstreamConnection(Receiver):
         cause = "refused" if number == errno.ECONNREFUSED else "unreachable"
         self.failure = (502, cause, f"The upstream could not be connected to: {os.strerror(number)}.")
 
+    def shake_hands(self, ready: int) -> T | None:  # noqa: ARG002
+        """Read once, and answer what TLS asks."""
+        assert isinstance(self.socket, TLS)
+        try:
+            return T.HANDSHAKE_ENDED if self.socket.go_on() else None
+        except EOFError:
+            self.failure = (
+                502,
+                "handshake: closed",
+                "The upstream closed the connection instead of agreeing upon TLS.",
+            )
+            return T.UPSTREAM_CLOSED
+        except ConnectionError:
+            return self._broken_handshake()
+        except Untrusted as error:
+            self.failure = (502, error.cause, error.detail)
+            return T.HANDSHAKE_FAILED
+
+    def _broken_handshake(self) -> T:
+        self.failure = (502, "handshake: reset", "The upstream broke the connection off instead of agreeing upon TLS.")
+        return T.UPSTREAM_RESET
+
     def write(self, ready: int) -> T | None:
         """Look for an early answer, then write."""
         if ready & (_READABLE | HUNG_UP):
@@ -94,6 +118,10 @@ class UpstreamConnection(Receiver):
         return self._send() if ready & _WRITABLE else None
 
     # --- guards
+
+    def is_secret(self) -> bool:
+        """Whether TLS is spoken with this upstream."""
+        return self.pool.tls is not None
 
     def may_be_pooled(self) -> bool:
         """Whether the exchange was complete and exact: the request sent whole, the answer read whole, nothing more."""
@@ -121,6 +149,17 @@ class UpstreamConnection(Receiver):
         return self.call is not None and self.call.more
 
     # --- actions: sending
+
+    def begin_handshake(self) -> T | None:
+        """Put TLS between us and the socket."""
+        assert isinstance(self.socket, socket.socket)
+        assert self.pool.tls is not None
+        self.socket = TLS(self.socket, self.pool.tls, self.pool.host)
+        try:
+            self.socket.begin_handshake()
+        except ConnectionError:
+            return self._broken_handshake()
+        return None
 
     def send_request(self) -> T | None:
         """Begin the exchange."""
@@ -241,6 +280,7 @@ class UpstreamConnection(Receiver):
 
 _LATE = {
     S.CONNECTING: "The upstream did not accept the connection in time.",
+    S.HANDSHAKING: "The upstream did not agree upon TLS in time.",
     S.SENDING_REQUEST: "The upstream did not take the request in time.",
     S.AWAITING_PIECE: "The request's body was not handed over in time.",
     S.AWAITING_RESPONSE: "The upstream did not answer in time.",

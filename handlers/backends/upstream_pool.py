@@ -2,7 +2,7 @@
 
 Laws:
 
-- At most `max_connections` are open, at most `max_waiting` calls wait for one, each no longer than SLOT seconds.
+- At most `max_connections` are open, at most `max_waiting` calls wait for one, no longer than `slot_timeout` seconds.
 - The connection that was used last is used first, so that those that are not needed grow old and are closed.
 - An idle connection is looked at before it is used: whatever has come on it, a byte or its end, rules it out.
 - How many are open is counted from the connections themselves.
@@ -10,49 +10,41 @@ Laws:
 
 import errno
 import socket
+import ssl
 from collections import deque
 from contextlib import suppress
-from typing import NamedTuple
 
 from handlers.backends.resolver import Address, Resolver
+from handlers.backends.upstream_bounds import Bounds
 from handlers.backends.upstream_call import Call, UpstreamError
 from handlers.backends.upstream_connection import UpstreamConnection
 from handlers.backends.upstream_gate import Reader
 from handlers.backends.upstream_health import Health
+from handlers.backends.upstream_tls import TLS
 from statemachines import upstream
 from statemachines.contract import Loop
 from statemachines.engine import Engine
 from statemachines.upstream import Trigger as T
 
-MAX_CONNECTIONS = 64
-"""To one upstream, from one loop: more would rather wait there than here, unseen."""
-
-MAX_WAITING = 256
-"""Calls waiting for a connection: four for each; beyond that they would only wait longer for the same refusal."""
-
-SLOT = 10.0
-"""Seconds a call waits for a connection."""
-
-MAX_SERVED = 10_000
-"""Exchanges on one connection; frees what an upstream pins to long-lived ones."""
-
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class Bounds(NamedTuple):
-    """How many connections there may be, how many calls may wait for one, and for how many seconds."""
-
-    max_connections: int = MAX_CONNECTIONS
-    max_waiting: int = MAX_WAITING
-    slot_timeout: float = SLOT
-
-
 class Pool:
-    """The connections to the upstream at `host` and `port`."""
+    """The connections to the upstream at `host` and `port`; by TLS where it is given what verifies it."""
 
-    def __init__(self, host: str, port: int, loop: Loop, bounds: Bounds, resolver: Resolver | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        loop: Loop,
+        bounds: Bounds | None = None,
+        resolver: Resolver | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.loop = loop
-        self.bounds = bounds
+        self.bounds = bounds or Bounds.of(loop.limits)
+        self.host = host
+        self.tls = tls
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.engine = Engine(upstream.TABLE, UpstreamConnection, loop.clock, loop.limits, loop.dispatch)
         self.unspent = [0.0] * len(self.engine.nodes)
@@ -210,7 +202,8 @@ class Pool:
 
     def keeps(self, connection: UpstreamConnection) -> bool:
         """Whether a connection whose exchange was exact may be used again."""
-        return not self.is_closed and connection.served < MAX_SERVED
+        has_ended = isinstance(connection.socket, TLS) and connection.socket.ended
+        return not self.is_closed and not has_ended and connection.served < self.bounds.max_served
 
     def note_failure(self, error: UpstreamError) -> None:
         """An upstream that was not reached, or gave no answer, is less well than it was."""
@@ -234,8 +227,11 @@ class Pool:
 
 def _is_quiet(connection: UpstreamConnection) -> bool:
     """Whether nothing has come on an idle connection: what is there now would be taken for the next answer."""
+    channel = connection.socket
+    if isinstance(channel, TLS):
+        return channel.is_quiet()
     try:
-        connection.socket.recv(1, socket.MSG_PEEK)
+        channel.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return True
     except OSError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from handlers.backends.upstream_call import Call
 from handlers.backends.upstream_framing import Body, body_of
 from handlers.backends.upstream_gate import UNTIL_CLOSE, Garbage, Head
+from handlers.backends.upstream_tls import TLS
 from statemachines.contract import HUNG_UP
 from statemachines.engine import Machine
 from statemachines.upstream import Trigger as T
@@ -23,9 +24,6 @@ READ_SIZE = 64 * 1024
 
 MAX_EARLY = 128 * 1024
 """Bytes of an answer that are kept while its request is still being sent: two reads, and then it is out of step."""
-
-MAX_INTERIM = 16
-"""1xx answers before the final one."""
 
 
 class Receiver(Machine):
@@ -52,7 +50,7 @@ class Receiver(Machine):
     def __init__(self, pool: "Pool", connected: socket.socket) -> None:
         super().__init__(pool.engine, connected.fileno())
         self.pool = pool
-        self.socket = connected
+        self.socket: socket.socket | TLS = connected
         self.call: Call | None = None
         self.bytes_in = 0
         self.begin_exchange()
@@ -166,7 +164,7 @@ class Receiver(Machine):
             if head.status >= 200:
                 return head
             self.interim += 1
-            if head.status == 101 or self.interim > MAX_INTERIM:
+            if head.status == 101 or self.interim > self.pool.bounds.max_interim:
                 raise Garbage(f"A {head.status} that was not asked for.")
             if head.status == 100:
                 self.continued = True

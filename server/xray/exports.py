@@ -45,10 +45,10 @@ def headline(one: Recording, *, secrets: bool = False) -> str:
     text = f"{kind} {one.id.removeprefix(kind + ':')}" + (f" from {one.peer}" if one.peer else "")
     request = request_of(one, secrets=secrets)
     text += f", {request}" if request else ""
+    note = f"; {one.note}" if one.note else ""
     if one.ended_at is not None:
-        note = f"; {one.note}" if one.note else ""
         return f"{text}: ended by {one.ending()} after {span(one.ended_at - one.born)}{note}"
-    return f"{text}: open"
+    return f"{text}: open{note}"
 
 
 def as_text(one: Recording, *, secrets: bool = False) -> str:

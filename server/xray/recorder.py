@@ -23,6 +23,9 @@ NORMAL = 256
 ABNORMAL = 1024
 """Abnormal ends kept: a night of them, or the first thousand of an attack's last wave."""
 
+BLAMED = 256
+"""Answers kept for which what was asked is to blame: those of one busy second, or of a quiet day."""
+
 LONGEST = 1024
 """Characters kept of a request line."""
 
@@ -105,7 +108,7 @@ def recording_of(
 class Recorder:
     """The rings, and the sums of those that have ended. Written by the loop's thread, read by any."""
 
-    __slots__ = ("abnormal", "bytes_in", "bytes_out", "ends", "missed", "normal", "served")
+    __slots__ = ("abnormal", "blamed", "bytes_in", "bytes_out", "ends", "missed", "normal", "served")
 
     def __init__(self, normal: int = NORMAL, abnormal: int = ABNORMAL) -> None:
         self.normal: deque[Recording] = deque(maxlen=normal)
@@ -114,6 +117,8 @@ class Recorder:
         """How many were ended by each edge."""
         self.bytes_in = self.bytes_out = self.served = 0
         self.missed = MissedRequests()
+        self.blamed: deque[tuple[int, str]] = deque(maxlen=BLAMED)
+        """Connections' numbers, and which of their requests what was asked has failed, and how."""
 
     def record(self, machine: Machine, edge: Edge) -> None:
         """Keep how `machine` has ended; `edge` decided it. To be called before it forgets what it was doing."""
@@ -122,9 +127,15 @@ class Recorder:
         self.bytes_in += facts.bytes_in
         self.bytes_out += facts.bytes_out
         self.served += facts.served
-        note = self.missed.note_of(facts.number)
+        note = self.missed.note_of(facts.number) or self.blame(facts.number)
         ring = self.abnormal if note or edge.row.way is Way.FAULT else self.normal
         ring.append(recording_of(machine, facts, machine.history, edge, note))
+
+    def blame(self, number: int) -> str:
+        """What is to be said of what the connection of that number has asked, the latest; empty for nearly all."""
+        if not self.blamed:
+            return ""
+        return next((told for one, told in reversed(list(self.blamed)) if one == number), "")
 
     def find(self, id: str) -> Recording | None:  # noqa: A002
         """The recording of that name, the latest if there are several."""

@@ -192,7 +192,9 @@ class Watch:
         if seen is None:
             return self.service.recorder.find(id)
         machine, _, _, glance = seen
-        return recording_of(machine, Facts(*glance), passages(machine))
+        facts = Facts(*glance)
+        note = self.service.recorder.blame(facts.number) if machine.engine is self.service.engine else ""
+        return recording_of(machine, facts, passages(machine), note=note)
 
     def ended(self) -> JSON:
         """/ended.json."""

@@ -344,3 +344,41 @@ def test_several_upstreams_and_one_that_dies(start: Start) -> None:
                 for server in servers:
                     server.wait_for("request")
                 servers[0].finish()
+
+
+def test_how_many_requests_are_asked_at_a_time_and_how_many_wait_are_options(start: Start) -> None:
+    upstream = Played()
+    proxy = start("--upstream-max-connections", "1", "--upstream-max-waiting", "1", target=upstream.url)
+    with client_of(proxy, request("/1")) as first:
+        connection = upstream.asked()
+        with client_of(proxy, request("/2")) as second, Client(proxy.address) as third:
+            eventually(lambda: third.get("/3").status == 503)
+            told = proxy.wait_for("backend_failed", cause="busy")
+            assert told["backend"] == upstream.url.removeprefix("http://")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none")
+            assert first.answer().text == "one"
+            head_of(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo")
+            assert second.answer().text == "two"
+    upstream.close()
+
+
+def test_an_upstream_that_does_not_answer_in_the_time_that_is_set_is_504(start: Start) -> None:
+    upstream = Played()
+    proxy = start("--upstream-response-timeout", "0.3", target=upstream.url)
+    with client_of(proxy, request("/", method="POST", body=b"once")) as client:
+        upstream.asked()
+        assert client.answer().status == 504
+        assert proxy.wait_for("backend_failed")["cause"] == "response timeout"
+    upstream.close()
+
+
+def test_hints_are_not_handed_on_and_the_answer_behind_them_is(wrong: tuple[Played, ServerProcess]) -> None:
+    upstream, proxy = wrong
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    for hints, status in ((16, 200), (17, 502)):
+        with client_of(proxy, request("/")) as client:
+            connection = upstream.asked()
+            connection.sendall(hint * hints + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmine")
+            answer = client.answer()
+            assert (answer.status, answer.interim) == (status, [])

@@ -206,6 +206,7 @@ def test_the_help_is_grouped_and_ends_with_commands_that_parse() -> None:
         "logs, on standard error:",
         "deadlines:",
         "limits:",
+        "what a reverse proxy asks:",
         "about:",
         "examples:",
     ]

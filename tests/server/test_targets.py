@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from handlers.backends.sqlite import Database
+from handlers.backends.upstream import Origin
 from handlers.messages import Request
 from handlers.proxy import Proxy
 from handlers.router import Router
@@ -301,16 +302,22 @@ def test_a_url_is_a_reverse_proxy_of_what_is_served_there(url: str) -> None:
 def test_a_reverse_proxy_may_have_several_upstreams() -> None:
     found = resolve(Origins(("http://a", "http://b:81"), ("10.0.0.0/8",), own_host=True))
     assert isinstance(found.application, Proxy)
-    assert found.application.upstream.origins == [("a", 80), ("b", 81)]
+    assert found.application.upstream.origins == [Origin("a", 80, False), Origin("b", 81, False)]
 
 
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("https://a", "https://a: only http:// upstreams are asked"),
+        ("https://a/path", "https://a/path: an upstream is http://host:port, and nothing else"),
         ("http://a/path", "http://a/path: an upstream is http://host:port, and nothing else"),
-        (Origins(("http://a", "b")), "b: only http:// upstreams are asked"),
+        (Origins(("http://a", "b")), "b: only http:// and https:// upstreams are asked"),
         (Origins(("http://a",), ("10.0.0.1/8",)), "--trust: 10.0.0.1/8 has host bits set"),
+        (Origins(("https://a",), authorities="/no/ca.pem"), "--upstream-ca /no/ca.pem: No such file or directory"),
+        (
+            Origins(("https://a",), authorities=__file__),
+            f"--upstream-ca {__file__}: there is no certificate in it, in PEM",
+        ),
+        (Origins(("http://a",), authorities="ca.pem"), "--upstream-ca ca.pem: no upstream is asked by https://"),
         (Origins(("http://a",), probe="up"), "--probe up: that is no path: write /health, or whatever answers quickly"),
     ],
 )

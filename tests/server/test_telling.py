@@ -2,6 +2,8 @@
 
 import pytest
 
+from handlers.backends.upstream import UpstreamError
+from handlers.errors import HTTPError
 from handlers.messages import Request, Response
 from tests.server.support import GET, Bench, bench_of, hello
 
@@ -57,3 +59,33 @@ def test_only_an_end_that_was_not_in_order_is_told_and_a_late_one_with_its_histo
         ends = [event for event in bench.logs.events if event["event"] == "connection_ended"]
         assert [(end["cause"], end["state"]) for end in ends] == [("deadline", "READING_HEAD")]
         assert any("HEAD_STARTED" in str(passage) for passage in ends[0]["history"])
+
+
+def test_who_is_to_blame_for_an_answer_is_told_and_whose_request_it_was() -> None:
+    def blames(request: Request) -> Response:
+        raise UpstreamError(502, "refused", "It could not be connected to.", "127.0.0.1:9000")
+
+    with bench_of(blames) as bench:
+        client = bench.connect()
+        client.far.sendall(GET)
+        bench.settle()
+        [told] = [event for event in bench.logs.events if event["event"] == "backend_failed"]
+        assert (told["id"], told["target"]) == ("1-1", "/")
+        assert (told["status"], told["backend"], told["cause"]) == (502, "127.0.0.1:9000", "refused")
+        blamed = "request 1 was answered 502 127.0.0.1:9000 refused: It could not be connected to."
+        assert bench.service.recorder.blame(1) == blamed
+        assert bench.service.recorder.blame(2) == ""
+        client.leave()
+        bench.settle()
+        assert [one.note for one in bench.service.recorder.abnormal] == [blamed]
+
+
+def test_an_error_of_the_handlers_own_blames_nobody() -> None:
+    def refuses(request: Request) -> Response:
+        raise HTTPError(404, "There is none.")
+
+    with bench_of(refuses) as bench:
+        bench.connect().far.sendall(GET)
+        bench.settle()
+        assert not [event for event in bench.logs.events if event["event"] == "backend_failed"]
+        assert not bench.service.recorder.blamed

@@ -29,20 +29,22 @@ def three() -> Iterator[Bench]:
 @pytest.mark.parametrize(
     ("url", "origin"),
     [
-        ("http://127.0.0.1:9000", ("127.0.0.1", 9000)),
-        ("http://a.example", ("a.example", 80)),
-        ("http://a.example/", ("a.example", 80)),
-        ("http://[::1]:81", ("::1", 81)),
-        ("HTTP://a_b", ("a_b", 80)),
+        ("http://127.0.0.1:9000", ("127.0.0.1", 9000, False)),
+        ("http://a.example", ("a.example", 80, False)),
+        ("http://a.example/", ("a.example", 80, False)),
+        ("http://[::1]:81", ("::1", 81, False)),
+        ("HTTP://a_b", ("a_b", 80, False)),
+        ("https://a.example", ("a.example", 443, True)),
+        ("HTTPS://[::1]:8443/", ("::1", 8443, True)),
     ],
 )
-def test_an_origin_is_a_host_and_a_port(url: str, origin: tuple[str, int]) -> None:
+def test_an_origin_is_a_host_and_a_port_and_whether_tls_is_spoken(url: str, origin: tuple[str, int, bool]) -> None:
     assert parse_origin(url) == origin
 
 
 @pytest.mark.parametrize(
     "url",
-    ["https://a", "a:80", "http://", "http://a/path", "http://a?q", "http://a#f", "http://u@a", "http://a:99999",
+    ["https://a/path", "a:80", "http://", "http://a/path", "http://a?q", "http://a#f", "http://u@a", "http://a:99999",
      "http://a:x", "http://a b", "http://\u00e9", "http://a\r\nb", "ftp://a", ""],
 )  # fmt: skip
 def test_what_is_no_origin_is_said(url: str) -> None:

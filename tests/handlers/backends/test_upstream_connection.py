@@ -1,8 +1,9 @@
 """The shell of a connection to an upstream: real bytes, every fault, and what the asker gets for it."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from handlers.backends.upstream import Upstream
 from statemachines.contract import Cause
 from statemachines.upstream import State as S
 from statemachines.upstream import Trigger as T
-from tests.handlers.backends.upstreams import Bench, answer, asked, error, fault, from_client, pieces_of, read
+from tests.handlers.backends.upstreams import Asker, Bench, answer, asked, error, fault, from_client, pieces_of, read
 
 
 @pytest.fixture
@@ -281,3 +282,89 @@ def test_a_connection_tells_of_itself(bench: Bench) -> None:
     assert connection.is_overdue(bench.clock.now) is False
     bench.pass_time(1)
     assert fault(asker) == (504, "send timeout")
+
+
+# --- every deadline, as it is set
+
+
+def _sending(bench: Bench) -> Asker:
+    asker, _ = asked(bench, "POST", body=from_client())
+    while asker.wants_piece:
+        asker.give(b"x" * 65536)
+        bench.settle()
+    return asker
+
+
+def _reading(bench: Bench) -> Asker:
+    asker, far = asked(bench)
+    far.send(answer(b"hello", b"Content-Length: 10", length=False))
+    return read(bench, asker)
+
+
+WAITS: dict[str, tuple[S, Callable[[Bench], Asker]]] = {
+    "upstream_send_timeout": (S.SENDING_REQUEST, _sending),
+    "upstream_piece_timeout": (S.AWAITING_PIECE, lambda bench: asked(bench, "POST", body=from_client())[0]),
+    "upstream_response_timeout": (S.AWAITING_RESPONSE, lambda bench: asked(bench)[0]),
+    "upstream_body_timeout": (S.READING_BODY, _reading),
+}
+
+
+@pytest.mark.parametrize("option", WAITS)
+def test_a_deadline_that_is_set_is_kept_to_the_moment(option: str) -> None:
+    state, wait = WAITS[option]
+    limits: dict[str, Any] = {option: 3.0, "upstream_send_min_rate": 0}
+    bench = Bench(**limits)
+    asker = wait(bench)
+    assert bench.states() == [state]
+    bench.pass_time(2.99)
+    assert (asker.done, bench.states()) == (False, [state])
+    bench.pass_time(0.01)
+    assert bench.states() == []
+    if asker.wants_piece:
+        asker.give(b"too late")
+    assert fault(asker)[0] == 504
+    bench.close()
+
+
+def test_the_time_for_100_for_taking_and_in_the_pool_is_kept_to_the_moment() -> None:
+    bench = Bench(upstream_continue_timeout=3.0, upstream_take_timeout=3.0, upstream_idle_timeout=3.0)
+    asker, far = asked(bench, "POST", body=from_client(), expects=True)
+    bench.pass_time(2.99)
+    assert bench.states() == [S.AWAITING_CONTINUE]
+    bench.pass_time(0.01)
+    assert bench.states() == [S.AWAITING_PIECE]
+    asker.give(b"")
+    bench.settle()
+    far.send(answer(b"5\r\nhello\r\n", b"Transfer-Encoding: chunked", length=False))
+    bench.pass_time(2.99)
+    assert bench.states() == [S.HOLDING_BODY]
+    bench.pass_time(0.01)
+    assert bench.states() == []
+    _, far = asked(bench)
+    far.send(answer())
+    bench.pass_time(2.99)
+    assert bench.states() == [S.IDLE]
+    bench.pass_time(0.01)
+    assert bench.states() == []
+    bench.close()
+
+
+def test_the_time_to_connect_is_kept_to_the_moment(black_hole: str) -> None:
+    bench = Bench(upstream_connect_timeout=3.0)
+    asker = bench.run(Upstream(black_hole).request("GET"))
+    bench.pass_time(2.99)
+    assert bench.states() == [S.CONNECTING]
+    bench.pass_time(0.01)
+    assert fault(asker) == (504, "connect timeout")
+    bench.close()
+
+
+def test_a_request_that_is_taken_too_slowly_is_given_up_after_the_grace() -> None:
+    bench = Bench(upstream_send_min_rate=10_000_000, upstream_send_grace=2.0)
+    asker = _sending(bench)
+    (connection,) = bench.connections()
+    bench.pass_time(2.0 + connection.sent / 10_000_000 - 0.001)
+    assert not asker.done
+    bench.pass_time(0.002)
+    assert fault(asker) == (504, "send timeout")
+    bench.close()

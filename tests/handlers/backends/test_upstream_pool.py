@@ -8,7 +8,6 @@ import pytest
 
 from handlers.backends.resolver import Address, Resolver
 from handlers.backends.upstream import Bounds
-from handlers.backends.upstream_pool import MAX_SERVED
 from statemachines.upstream import State as S
 from tests.handlers.backends.upstreams import Asker, Bench, answer, fault
 
@@ -53,6 +52,25 @@ def test_who_waits_too_long_is_503_and_the_others_wait_on(bench: Bench) -> None:
     assert not fourth.done
     bench.pass_time(6)
     assert fault(fourth) == (503, "busy")
+
+
+def test_so_many_seconds_are_waited_and_no_more(bench: Bench) -> None:
+    bench.ask(), bench.ask()
+    third = bench.ask()
+    bench.pass_time(9.99)
+    assert not third.done
+    bench.pass_time(0.01)
+    assert fault(third) == (503, "busy")
+
+
+def test_the_bounds_are_the_loops_where_the_upstream_has_none_of_its_own() -> None:
+    bench = Bench(upstream_max_connections=1, upstream_max_waiting=1, upstream_slot_timeout=2.0)
+    askers = [bench.ask() for _ in range(3)]
+    assert [asker.done for asker in askers] == [False, False, True]
+    assert fault(askers[2]) == (503, "busy")
+    bench.pass_time(2)
+    assert fault(askers[1]) == (503, "busy")
+    bench.close()
 
 
 def test_who_leaves_while_waiting_gives_up_his_place(bench: Bench) -> None:
@@ -119,7 +137,11 @@ def test_a_connection_is_not_used_for_ever(bench: Bench) -> None:
     bench.ask()
     far = bench.accept()
     (connection,) = bench.connections()
-    connection.served = MAX_SERVED
+    connection.served = Bounds().max_served - 1
+    far.send(answer())
+    assert bench.states() == [S.IDLE]
+    bench.ask()
+    assert connection.served == Bounds().max_served
     far.send(answer())
     assert bench.connections() == []
 

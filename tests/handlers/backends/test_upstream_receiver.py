@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from handlers.backends.upstream_receiver import MAX_EARLY, MAX_INTERIM
+from handlers.backends.upstream_bounds import Bounds
+from handlers.backends.upstream_receiver import MAX_EARLY
 from statemachines.upstream import State as S
 from tests.handlers.backends.upstreams import Bench, answer, asked, error, fault, from_client, read
 
@@ -73,10 +74,20 @@ def test_interim_answers_are_passed_over(bench: Bench) -> None:
 
 def test_interim_answers_without_end_are_garbage(bench: Bench) -> None:
     asker, far = asked(bench)
-    far.send(b"HTTP/1.1 102 Processing\r\n\r\n" * MAX_INTERIM)
+    far.send(b"HTTP/1.1 102 Processing\r\n\r\n" * Bounds().max_interim)
     assert not asker.done
     far.send(b"HTTP/1.1 102 Processing\r\n\r\n")
     assert fault(asker) == (502, "garbage")
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_so_many_interim_answers_may_come_and_no_more(most: int) -> None:
+    for hints, status in ((most, 200), (most + 1, 502)):
+        bench = Bench(upstream_max_interim=most)
+        asker, far = asked(bench)
+        far.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n" * hints + answer(b"hello"))
+        assert (asker.result.status if status == 200 else fault(asker)[0]) == status
+        bench.close()
 
 
 def test_a_switch_of_protocols_that_nobody_asked_for_is_garbage(bench: Bench) -> None:

@@ -118,6 +118,7 @@ class Far:
     def __init__(self, bench: "Bench", accepted: socket.socket) -> None:
         self.bench = bench
         self.socket = accepted
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setblocking(False)
 
     def received(self) -> bytes:
@@ -157,14 +158,17 @@ class Far:
 class Bench:
     """A loop, upstream origins that listen, and askers."""
 
-    def __init__(self, origins: int = 1, *, bounds: Bounds | None = None, **limits: float) -> None:
+    def __init__(
+        self, origins: int = 1, *, bounds: Bounds | None = None, authorities: str | None = None, **limits: float
+    ) -> None:
         self.clock = Clock()
         self.crashes: list[BaseException] = []
         self.poller = Watching()
         self.loop = Loop(self.poller, self._crashed, clock=self.clock, limits=limits)
         self.listeners = [self._listen() for _ in range(origins)]
-        self.urls = ["http://{}:{}".format(*listener.getsockname()) for listener in self.listeners]
-        self.upstream = Upstream(*self.urls, bounds=bounds)
+        scheme = "https" if authorities else "http"
+        self.urls = ["{}://{}:{}".format(scheme, *listener.getsockname()) for listener in self.listeners]
+        self.upstream = Upstream(*self.urls, bounds=bounds, authorities=authorities)
         self.fars: list[Far] = []
 
     @staticmethod
