@@ -150,7 +150,7 @@ def limit_of(spec: Spec) -> str:
 
 
 def _duration(deadline: Deadline) -> str:
-    pace = f" idle, or under {deadline.min_rate} bytes/s" if deadline.min_rate else ""
+    pace = f" idle, or under {deadline.min_rate} bytes/s" if deadline.min_rate else " idle" * deadline.idle
     return f"{deadline.name} {deadline.seconds:g} s{pace}"
 
 

@@ -18,6 +18,7 @@ from mypy_extensions import mypyc_attr
 
 from handlers.errors import HTTPError
 from handlers.operations import NEXT_PIECE
+from handlers.tunnel import Tunnel
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -171,7 +172,7 @@ class File:
 Piece = bytes | File
 WHOLE = (bytes, File)
 """What a body that is there as a whole is an instance of; a tuple, for isinstance with a union takes thrice as long."""
-Body = bytes | File | Iterable[Piece] | AsyncIterable[Piece]
+Body = bytes | File | Iterable[Piece] | AsyncIterable[Piece] | Tunnel
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -180,6 +181,7 @@ class Response:
 
     Bytes and a File get their Content-Length from their size. An iterable's is the Content-Length among `fields`;
     without one it is sent chunked (to an HTTP/1.0 client: ended by the close). The server adds Date and Connection.
+    A Tunnel, which only an upstream gives, makes it a 101, behind which the connection passes bytes both ways.
     An iterable with a `close()` (`aclose()`) has it called when the response ends, whichever way.
     """
 

@@ -8,6 +8,9 @@ admitted, what goes to the client from the answer that the other gate has. So no
 - An answer's body is streamed. One that breaks off breaks the client's off: it is never ended as if it were whole.
 - `Expect: 100-continue` is asked of the upstream where the client asks it of us.
 
+- An upgrade to WebSocket goes on, and with the upstream's 101 the connection is a tunnel. To nothing else: behind
+  `h2c`, say, whoever asks would be past everything that is looked at here.
+
 Deliberately not here: caching, rewriting of bodies, cookies or locations; 1xx answers other than 100 are not handed on.
 """
 
@@ -17,10 +20,13 @@ from collections.abc import Iterable
 from handlers.backends.upstream import Answer, Upstream
 from handlers.errors import HTTPError
 from handlers.forwarding import Forwarder, Network
+from handlers.grammar import members
 from handlers.messages import Body, Field, Request, Response
 
 BUFFERED = 64 * 1024
 """Bytes of a request's body that are read before the upstream is asked: what one readiness event brings."""
+
+WEBSOCKET = b"websocket"
 
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 section 8.6: their Content-Length is said even when it is 0."""
@@ -47,7 +53,9 @@ class Proxy:
         length = request.content_length
         if length is not None and length > request.body_limit:
             raise HTTPError(413, f"The body is longer than {request.body_limit} bytes.")
-        if length == 0:
+        if length == 0 and _asks_for_websocket(request):
+            answer = await self.upstream.request(request.method, target, tuple(fields), upgrade=WEBSOCKET)
+        elif length == 0:
             explicit = request.method in _WITH_CONTENT or request.get(b"content-length") is not None
             answer = await self.upstream.request(request.method, target, tuple(fields), length=0 if explicit else None)
         elif length is not None and length <= BUFFERED and not request.expects_continue:
@@ -64,6 +72,8 @@ class Proxy:
 
     def _hand_on(self, request: Request, answer: Answer) -> Response:
         fields = self._forwarder.answer_fields(answer.fields, answer.head.minor)
+        if answer.tunnel is not None:
+            return Response(answer.tunnel, 101, tuple(fields))
         body: Body = answer.body if answer.complete is None else answer.complete
         length = answer.get(b"content-length")
         if request.method == "HEAD" or answer.status == 304:
@@ -76,6 +86,18 @@ class Proxy:
             fields.append((b"content-length", length))
         reason = answer.head.reason
         return Response(body, answer.status, tuple(fields), reason=reason if reason.isascii() else None)
+
+
+def _asks_for_websocket(request: Request) -> bool:
+    """RFC 6455 section 4.1, RFC 9110 section 7.8: the protocol in Upgrade, and Upgrade in Connection."""
+    upgrade = request.get(b"upgrade")
+    return (
+        upgrade is not None
+        and upgrade.lower() == WEBSOCKET
+        and request.method == "GET"
+        and request.minor == 1
+        and b"upgrade" in members(request.get(b"connection") or b"")
+    )
 
 
 def _target(request: Request) -> str:

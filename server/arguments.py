@@ -36,7 +36,13 @@ examples:
 
 ZERO_MEANS_NONE = {
     *("body_min_rate", "send_min_rate", "body_grace", "send_grace", "max_body", "max_connections"),
-    *("upstream_send_min_rate", "upstream_send_grace", "upstream_max_waiting", "upstream_max_interim"),
+    *(
+        "upstream_send_min_rate",
+        "upstream_send_grace",
+        "upstream_max_waiting",
+        "upstream_max_interim",
+        "upstream_max_tunnels",
+    ),
 }
 """The limits that may be 0. Of the others 0 would serve nothing, or wait for ever."""
 

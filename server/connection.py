@@ -15,10 +15,10 @@ from handlers.messages import WHOLE, Response, error_response
 from server.exchange import Exchange
 from server.http.gate import Refusal
 from server.http.reading import BodyReader, HeadReader
-from server.sender import Sender
 from server.service import Service
 from server.telling import tell_end, tell_request
 from server.transport import PeerGoneError, Transport
+from server.tunnel import NearEnd
 from server.xray.missed import Missed
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
@@ -32,33 +32,18 @@ for the answer to the next one."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Connection(Sender):
-    """One client's connection.
+class Connection(NearEnd):
+    """One client's connection."""
 
-    `bytes_in` counts the whole connection, `taken` this exchange's request.
-    """
-
-    __slots__ = (
-        "accepted_at",
-        "body",
-        "bytes_in",
-        "input",
-        "lingered",
-        "peer",
-        "piece",
-        "reader",
-        "refusal",
-        "taken",
-    )
+    __slots__ = ("accepted_at", "body", "lingered", "piece", "reader", "refusal")
 
     def __init__(self, service: Service, transport: Transport, descriptor: int, peer: str) -> None:
-        super().__init__(service, transport, descriptor)
-        self.peer = peer
+        super().__init__(service, transport, descriptor, peer)
         self.reader = HeadReader(service.limits, service.codec, peer)
         self.body: BodyReader | None = None
         self.refusal: Refusal | None = None
-        self.input = self.piece = b""
-        self.bytes_in = self.taken = self.lingered = 0
+        self.piece = b""
+        self.lingered = 0
         self.accepted_at = self.since
 
     def glance(self) -> tuple[Any, ...]:
@@ -78,6 +63,8 @@ class Connection(Sender):
             operation,
             response.status if response is not None else None,
         )
+        if node.state is S.TUNNELLING:
+            return *facts, (node.patience, 0, 0.0), self.progressed
         if node.patience:
             return facts
         moved = self.taken if node.state is S.READING_BODY else self.sent

@@ -22,6 +22,7 @@ from mypy_extensions import mypyc_attr
 from handlers.errors import HTTPError
 from handlers.messages import WHOLE, File, Request, Response, error_response
 from handlers.operations import NEXT_PIECE, Operation
+from handlers.tunnel import Tunnel
 from server.http.responses import Head, ResponseError
 from server.telling import tell_cause
 from statemachines.connection import Trigger as T
@@ -200,6 +201,8 @@ class Exchange:
         body = response.body
         streamed = not isinstance(body, WHOLE)
         try:
+            if streamed and isinstance(body, Tunnel):
+                return self._switch(body)
             if streamed and (self.request is None or self.request.method != "HEAD"):
                 self._pieces = body.__aiter__() if isinstance(body, AsyncIterable) else iter(body)  # type: ignore[arg-type]
                 self._waits = isinstance(body, AsyncIterable)
@@ -213,6 +216,16 @@ class Exchange:
             body = b""
         assert isinstance(body, WHOLE)
         self._connection.outgoing(head.data, body)
+        return T.OUTPUT_READY
+
+    def _switch(self, tunnel: Tunnel) -> T:
+        """Answer 101: what the client waits for from here on is the tunnel."""
+        assert self.response is not None
+        service = self._connection.service
+        self.head = service.heads.switching(self.response.fields, tunnel.protocol)
+        service.statuses[101] += 1
+        self.operation = tunnel
+        self._connection.outgoing(self.head.data)
         return T.OUTPUT_READY
 
     def _compose(self, *, close: bool = False) -> Head:

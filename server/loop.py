@@ -107,6 +107,17 @@ class Loop:
         """In the next turn look at `machine` as if it were readable: its bytes lie in its own buffer."""
         self._revisits.append(machine)
 
+    def attend(self, machine: Machine, interest: int | None) -> None:
+        """Of what `machine`'s state waits for, wait for so much; None: not even for a hang-up."""
+        machine.registered = machine.node.mask  # as far as it is widened: by whoever calls this
+        if interest is None:
+            self.poller.unregister(machine.descriptor)
+            return
+        try:
+            self.poller.modify(machine.descriptor, interest)
+        except OSError:  # it had been None
+            self.poller.register(machine.descriptor, interest)
+
     def call_from_thread(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the loop's thread, soon. The only method that another thread may call."""
         self.wake_up.call(callback)

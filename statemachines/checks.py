@@ -274,7 +274,7 @@ def _columns(lines: list[list[str]]) -> list[str]:
 def _limit(deadline: Deadline | Unbounded) -> str:
     if isinstance(deadline, Unbounded):
         return f"none: {deadline.why}"
-    pace = f" idle, or less than {deadline.min_rate} bytes/s" if deadline.min_rate else ""
+    pace = f" idle, or less than {deadline.min_rate} bytes/s" if deadline.min_rate else " idle" * deadline.idle
     return f"{deadline.name}: {deadline.seconds:g} s{pace}"
 
 

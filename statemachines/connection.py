@@ -17,6 +17,9 @@ What the table settles:
   out whole. A reset is reported by the kernel in any state. A plain close(2) is, on the wire, a half-close until we
   send something: a handler whose client has left in this way goes on until it answers, or its deadline passes.
 - *An error after the response began*: the connection is cut, so that the client cannot take the piece for the whole.
+- *An upgrade*: once 101 is sent the connection is TUNNELLING, one end of a tunnel whose other end is a connection to an
+  upstream. It is the one state that waits for two things at once, and says so: bytes from the peer, and room for bytes
+  to it. Which of them are asked of the poller depends on what waits to be passed on (handlers.tunnel).
 - Every row into CLOSED, or into the farewell, says who ended the connection.
 """
 
@@ -32,6 +35,7 @@ class State(Name):
     READING_BODY = auto()
     QUERYING_BACKEND = auto()
     SENDING_RESPONSE = auto()
+    TUNNELLING = auto()
     LINGERING = auto()
     CLOSED = auto()
 
@@ -57,6 +61,10 @@ class Trigger(Name):
     """The socket has taken all the bytes that there were."""
     RESPONSE_BROKEN = auto()
     """The response has begun and can not be ended as it was promised."""
+    TUNNEL_ENDED = auto()
+    """Both ends of the tunnel have sent their last, and all of it has been passed on."""
+    TUNNEL_BROKEN = auto()
+    """The other end of the tunnel is gone."""
     PEER_CLOSED = auto()
     """The peer has shut down its sending side."""
     PEER_RESET = auto()
@@ -85,6 +93,9 @@ class Model(Protocol):
     def write(self, ready: int) -> Name | None:
         """Write what the socket takes, up to a bound; as send_output."""
 
+    def pass_on(self, ready: int) -> Name | None:
+        """Pass bytes on, a bounded read and a write; TUNNEL_ENDED or PEER_RESET."""
+
     def discard(self, ready: int) -> Name | None:
         """Read once and forget; PEER_CLOSED, PEER_RESET or LINGER_EXHAUSTED."""
 
@@ -93,6 +104,12 @@ class Model(Protocol):
 
     def may_keep_alive(self) -> bool:
         """Whether the next request may come on this connection."""
+
+    def has_switched(self) -> bool:
+        """Whether the response was a 101, behind which there is a tunnel."""
+
+    def peer_ended_first(self) -> bool:
+        """Whether of the tunnel's two ends it was the peer that sent its last before the other did."""
 
     def peer_is_done(self) -> bool:
         """Whether the peer has said that this was its last request, and sent all of it: we may close at once."""
@@ -126,6 +143,9 @@ class Model(Protocol):
 
     def renew(self) -> Name | None:
         """The exchange is complete: log it and forget it; the loop revisits when bytes of the next have come."""
+
+    def begin_tunnel(self) -> Name | None:
+        """Join the tunnel, and pass on what has come already; as pass_on, or TUNNEL_BROKEN."""
 
     def half_close(self) -> Name | None:
         """Shut down our sending side."""
@@ -166,6 +186,13 @@ SEND = Deadline(
     grace=5.0,
     grace_why="waiting for the socket before its rate counts",
 )
+TUNNEL = Deadline(
+    "tunnel",
+    "tunnel_timeout",
+    300.0,
+    "without a byte either way; most who talk by WebSocket send a ping more often",
+    idle=True,
+)
 LINGER = Deadline("linger", "linger_timeout", 2.0, "for the client to read our last answer before we close")
 
 SPECS = (
@@ -180,6 +207,13 @@ SPECS = (
         "the handler runs or waits for an operation",
     ),
     Spec(S.SENDING_RESPONSE, Interest.WRITABLE, SEND, "write", "response bytes wait for the socket"),
+    Spec(
+        S.TUNNELLING,
+        Interest.READABLE | Interest.WRITABLE,
+        TUNNEL,
+        "pass_on",
+        "upgraded: bytes pass both ways",
+    ),
     Spec(S.LINGERING, Interest.READABLE, LINGER, "discard", "our side is shut; the peer may still be sending"),
     Spec(S.CLOSED, Interest.NOTHING, Unbounded("it is final"), "", "the descriptor is given back", final=True),
 )
@@ -251,12 +285,20 @@ ROWS = (
     # --- the response goes out
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.QUERYING_BACKEND, "has_more_output", "produce_output"),
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.AWAITING_REQUEST, "may_keep_alive", "renew", Way.HAPPY),
+    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.TUNNELLING, "has_switched", "begin_tunnel"),
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "peer_is_done", ends=Cause.CLIENT),
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.LINGERING, "", "half_close", ends=Cause.SERVER),
     Row(S.SENDING_RESPONSE, T.RESPONSE_BROKEN, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.SERVER),
     Row(S.SENDING_RESPONSE, T.PEER_RESET, S.CLOSED, way=Way.FAULT, ends=Cause.CLIENT),
     Row(S.SENDING_RESPONSE, T.DEADLINE_PASSED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.SENDING_RESPONSE, T.CLOSE_ORDERED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.OPERATOR),
+    # --- upgraded
+    Row(S.TUNNELLING, T.TUNNEL_ENDED, S.CLOSED, "peer_ended_first", ends=Cause.CLIENT),
+    Row(S.TUNNELLING, T.TUNNEL_ENDED, S.CLOSED, ends=Cause.UPSTREAM),
+    Row(S.TUNNELLING, T.TUNNEL_BROKEN, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.UPSTREAM),
+    Row(S.TUNNELLING, T.PEER_RESET, S.CLOSED, way=Way.FAULT, ends=Cause.CLIENT),
+    Row(S.TUNNELLING, T.DEADLINE_PASSED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.DEADLINE),
+    Row(S.TUNNELLING, T.CLOSE_ORDERED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the farewell
     Row(S.LINGERING, T.PEER_CLOSED, S.CLOSED, ends=Cause.CLIENT),
     Row(S.LINGERING, T.PEER_RESET, S.CLOSED, ends=Cause.CLIENT),

@@ -56,7 +56,7 @@ whatever the interest."""
 class Deadline:
     """How long a state may last. `option` names the limit that sets it; `seconds` is that limit's default.
 
-    Without `min_rate` the time counts from the entry into the state. With it, it counts from the last byte that moved,
+    The time counts from the entry into the state; with `idle`, from the last byte that moved. With `min_rate` likewise,
     and besides, once `grace` seconds have been spent waiting in this exchange, bytes must have moved at `min_rate`
     (bytes a second): an idle timer alone is reset by one byte now and then.
     """
@@ -69,6 +69,7 @@ class Deadline:
     rate_why: str = ""
     grace: float = 0.0
     grace_why: str = ""
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,10 @@ class Loop(Protocol):
 
     def revisit(self, machine: "Machine") -> None:
         """In the next turn treat the machine as readable: what it waits for lies in its own buffer already."""
+
+    def attend(self, machine: "Machine", interest: int | None) -> None:
+        """Of what a machine's state waits for, wait for so much; with None, not even for a hang-up. For a tunnel's two
+        ends, whose state waits for two things at once: which of them, changes with what has passed."""
 
     def call_from_thread(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the loop's thread. The only method that other threads may call."""

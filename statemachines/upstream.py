@@ -22,6 +22,9 @@ What the table settles:
   the answer to the next request (response-queue poisoning).
 - *Whoever asked may leave at any moment*: the connection is cut, since what is still to come on it is nobody's. By a
   reset, for a close is a half-close to the upstream: it would go on working for nobody.
+- *An upgrade that was asked for*: with its 101 the connection is TUNNELLING, the far end of a tunnel (handlers.tunnel),
+  and waits for two things at once, as the client's does. It is used for nothing else any more. While both ends are
+  there the client's keeps the deadline for both.
 - Every row into CLOSED says who ended the connection.
 """
 
@@ -38,6 +41,7 @@ class State(Name):
     AWAITING_CONTINUE = auto()
     AWAITING_PIECE = auto()
     AWAITING_RESPONSE = auto()
+    TUNNELLING = auto()
     HOLDING_BODY = auto()
     READING_BODY = auto()
     IDLE = auto()
@@ -71,6 +75,10 @@ class Trigger(Name):
     """The answer has come to its end."""
     ANSWER_REFUSED = auto()
     """What came is no answer that we accept."""
+    UPGRADED = auto()
+    """101: the upstream speaks the protocol that was asked for from here on."""
+    TUNNEL_ENDED = auto()
+    """Both ends of the tunnel have sent their last, and all of it has been passed on."""
     BYTES_UNASKED = auto()
     """Something came that answers no request."""
     UPSTREAM_CLOSED = auto()
@@ -106,10 +114,13 @@ class Model(Protocol):
         """Read once; CONTINUE_RECEIVED, or as read_head."""
 
     def read_head(self, ready: int) -> Name | None:
-        """Read once; HEAD_RECEIVED, ANSWER_ENDED, ANSWER_REFUSED, UPSTREAM_CLOSED or UPSTREAM_RESET."""
+        """Read once; HEAD_RECEIVED, UPGRADED, ANSWER_ENDED, ANSWER_REFUSED, UPSTREAM_CLOSED or UPSTREAM_RESET."""
 
     def read_body(self, ready: int) -> Name | None:
         """Read once; PIECE_RECEIVED, ANSWER_ENDED, ANSWER_REFUSED, UPSTREAM_CLOSED or UPSTREAM_RESET."""
+
+    def pass_on(self, ready: int) -> Name | None:
+        """Pass bytes on, a bounded read and a write; TUNNEL_ENDED or UPSTREAM_RESET."""
 
     def notice_end(self, ready: int) -> Name | None:
         """While idle; UPSTREAM_CLOSED, UPSTREAM_RESET or BYTES_UNASKED."""
@@ -119,6 +130,9 @@ class Model(Protocol):
 
     def may_be_pooled(self) -> bool:
         """Whether the exchange was complete and exact, and the upstream keeps the connection."""
+
+    def asker_ended_first(self) -> bool:
+        """Whether of the tunnel's two ends it was the other that sent its last first."""
 
     def awaits_continue(self) -> bool:
         """Whether the request's head asks the upstream for 100 before its body is sent, and none has come yet."""
@@ -144,6 +158,9 @@ class Model(Protocol):
     def deliver_head(self) -> Name | None:
         """Tell whoever asked that the answer has begun."""
 
+    def deliver_tunnel(self) -> Name | None:
+        """Tell whoever asked that there is a tunnel, and give the slot in the pool back."""
+
     def deliver_piece(self) -> Name | None:
         """Hand over the piece that came."""
 
@@ -155,6 +172,9 @@ class Model(Protocol):
 
     def cut(self) -> Name | None:
         """Make the close a reset."""
+
+    def break_tunnel(self) -> Name | None:
+        """Break the other end off, too."""
 
     def give_up(self) -> Name | None:
         """Tell whoever asked why there will be no answer, or no more of it; cut the connection."""
@@ -206,6 +226,12 @@ BODY = Deadline(
     25.0,
     "for the next piece of the answer's body; no rate besides: an event stream is lawfully slow",
 )
+TUNNEL = Deadline(
+    "tunnel",
+    "upstream_tunnel_timeout",
+    30.0,
+    "for the client to be told of an upgrade; then its own tunnel's deadline counts for both",
+)
 IDLE = Deadline(
     "idle", "upstream_idle_timeout", 10.0, "in the pool; shorter than most servers keep a connection themselves"
 )
@@ -235,6 +261,7 @@ SPECS = (
         "the next piece of the request's body has not been handed over",
     ),
     Spec(S.AWAITING_RESPONSE, Interest.READABLE, RESPONSE, "read_head", "the request is sent; no whole head has come"),
+    Spec(S.TUNNELLING, Interest.READABLE | Interest.WRITABLE, TUNNEL, "pass_on", "upgraded: bytes pass both ways"),
     Spec(S.HOLDING_BODY, Interest.HANG_UP, TAKE, "notice_hang_up", "nobody wants more of the answer's body just now"),
     Spec(S.READING_BODY, Interest.READABLE, BODY, "read_body", "body is wanted that has not come"),
     Spec(S.IDLE, Interest.READABLE, IDLE, "notice_end", "in the pool; nothing has been asked"),
@@ -290,12 +317,20 @@ ROWS = (
     Row(S.AWAITING_RESPONSE, T.ANSWER_ENDED, S.IDLE, "may_be_pooled", "return_to_pool", Way.HAPPY),
     Row(S.AWAITING_RESPONSE, T.ANSWER_ENDED, S.CLOSED, "", "deliver_end", ends=Cause.UPSTREAM),
     Row(S.AWAITING_RESPONSE, T.HEAD_RECEIVED, S.HOLDING_BODY, action="deliver_head"),
+    Row(S.AWAITING_RESPONSE, T.UPGRADED, S.TUNNELLING, action="deliver_tunnel"),
     Row(S.AWAITING_RESPONSE, T.ANSWER_REFUSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_RESPONSE, T.UPSTREAM_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_RESPONSE, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.AWAITING_RESPONSE, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.AWAITING_RESPONSE, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
     Row(S.AWAITING_RESPONSE, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
+    # --- upgraded
+    Row(S.TUNNELLING, T.TUNNEL_ENDED, S.CLOSED, "asker_ended_first", ends=Cause.CLIENT),
+    Row(S.TUNNELLING, T.TUNNEL_ENDED, S.CLOSED, ends=Cause.UPSTREAM),
+    Row(S.TUNNELLING, T.UPSTREAM_RESET, S.CLOSED, action="break_tunnel", way=Way.FAULT, ends=Cause.UPSTREAM),
+    Row(S.TUNNELLING, T.DEADLINE_PASSED, S.CLOSED, action="break_tunnel", way=Way.FAULT, ends=Cause.DEADLINE),
+    Row(S.TUNNELLING, T.ASKER_LEFT, S.CLOSED, action="cut", ends=Cause.CLIENT),
+    Row(S.TUNNELLING, T.CLOSE_ORDERED, S.CLOSED, action="break_tunnel", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the answer's body waits for its reader
     Row(S.HOLDING_BODY, T.PIECE_WANTED, S.READING_BODY, way=Way.HAPPY),
     Row(S.HOLDING_BODY, T.UPSTREAM_RESET, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),

@@ -97,9 +97,10 @@ class AnswerBody:
 
 
 class Answer:
-    """An answer whose head has come. `complete` is its whole body where that is here already, else None."""
+    """An answer whose head has come. `complete` is its whole body where that is here already, else None. `tunnel` is
+    there where the upstream has agreed to the upgrade that was asked for: then there is no body."""
 
-    __slots__ = ("body", "complete", "fields", "head", "status")
+    __slots__ = ("body", "complete", "fields", "head", "status", "tunnel")
 
     def __init__(self, call: Call) -> None:
         head = call.answer
@@ -108,6 +109,7 @@ class Answer:
         self.status = head.status
         self.fields: Fields = head.fields
         self.body = AnswerBody(call)
+        self.tunnel = call.tunnel
         self.complete: bytes | None = None
         if call.ended:
             self.complete = call.pieces[0] if len(call.pieces) == 1 else b"".join(call.pieces)
@@ -198,14 +200,17 @@ class Upstream:
         *,
         length: int | None = None,
         expects: bool = False,
+        upgrade: bytes = b"",
     ) -> Answer:
         """Send a request, wait for the head of its answer.
 
         A `body` that is iterated over has `length` bytes, or is sent in chunks. With `expects` the upstream is asked
-        for 100 before it is sent. Host is taken from `fields`, else from the origin. Raises UpstreamError, and
-        ValueError for a request that is not well-formed.
+        for 100 before it is sent, with `upgrade` to go on in that protocol. Host is taken from `fields`, else from the
+        origin. Raises UpstreamError, and ValueError for a request that is not well-formed.
         """
-        attempt = _Attempt(self, method, target, fields, body, length, expects=expects)
+        if upgrade:
+            fields = (*fields, (b"connection", b"upgrade"), (b"upgrade", upgrade))
+        attempt = _Attempt(self, method, target, fields, body, length, expects=expects, upgrade=upgrade)
         self._budget = min(BUDGET, self._budget + EARNED)
         pieces = body.__aiter__() if isinstance(body, AsyncIterable) else None
         while True:
@@ -240,6 +245,7 @@ class _Attempt:
         length: int | None,
         *,
         expects: bool,
+        upgrade: bytes,
     ) -> None:
         self._upstream = upstream
         self._parts = (method, target, fields)
@@ -250,6 +256,7 @@ class _Attempt:
         else:
             self._length = self._framing = CHUNKED if length is None else length
         self._expects = expects
+        self._upgrade = upgrade
         self._tried: set[int] = set()
         self._left = ATTEMPTS
 
@@ -260,7 +267,7 @@ class _Attempt:
     def call(self) -> Call:
         """The next attempt; its head is written when it is known whom it goes to."""
         self._left -= 1
-        return Call(self._parts[0], b"", self._framing, expects=self._expects)
+        return Call(self._parts[0], b"", self._framing, expects=self._expects, upgrade=self._upgrade)
 
     def begin(self, call: Call, loop: Loop) -> None:
         """Choose an origin and give it the call."""

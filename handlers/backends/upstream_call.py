@@ -17,6 +17,7 @@ from handlers.backends.upstream_gate import Head
 from handlers.backends.upstream_request import CHUNKED, LAST_CHUNK, write_chunk
 from handlers.errors import HTTPError
 from handlers.operations import Executor, Operation
+from handlers.tunnel import Tunnel
 from statemachines.contract import Loop
 from statemachines.upstream import Trigger as T
 
@@ -54,7 +55,8 @@ class Call:
     """One request to one upstream. `data` is its head, and its body where that is there as a whole.
 
     `framing` is the length of a body that is handed over piece by piece, CHUNKED, or None where there is none; `more`
-    says that pieces of it are still to come.
+    says that pieces of it are still to come. `upgrade` is the protocol that is asked for, if one is; `tunnel` is there
+    when the upstream has agreed to it.
     """
 
     __slots__ = (
@@ -75,15 +77,21 @@ class Call:
         "pool",
         "since",
         "step",
+        "tunnel",
+        "upgrade",
         "wanted",
     )
 
-    def __init__(self, method: str, data: bytes, framing: int | None = None, *, expects: bool = False) -> None:
+    def __init__(
+        self, method: str, data: bytes, framing: int | None = None, *, expects: bool = False, upgrade: bytes = b""
+    ) -> None:
         self.method = method
         self.data = data
         self.framing = framing
         self.more = framing is not None
         self.expects = expects and self.more
+        self.upgrade = upgrade
+        self.tunnel: Tunnel | None = None
         self.given = 0
         """Bytes of the body handed over so far."""
         self.wanted = False

@@ -10,15 +10,12 @@ The table (statemachines.upstream) says what happens when; here is how. What the
 import errno
 import os
 import socket
-import struct
-from contextlib import suppress
-from itertools import count
 from typing import TYPE_CHECKING
 
 from handlers.backends.upstream_call import Call, UpstreamError
 from handlers.backends.upstream_framing import UntilClose
-from handlers.backends.upstream_receiver import Receiver
 from handlers.backends.upstream_tls import TLS, Untrusted
+from handlers.backends.upstream_tunnel import FarEnd
 from statemachines.contract import HUNG_UP, Interest
 from statemachines.upstream import State as S
 from statemachines.upstream import Trigger as T
@@ -27,37 +24,38 @@ if TYPE_CHECKING:
     from handlers.backends.upstream_pool import Pool
 
 _READABLE, _WRITABLE = int(Interest.READABLE), int(Interest.WRITABLE)
-_NUMBERS = count(1)
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class UpstreamConnection(Receiver):
+class UpstreamConnection(FarEnd):
     """One connection to an upstream.
 
     `sent` are the bytes of this exchange, `served` is how many exchanges were begun on it.
     """
 
-    __slots__ = ("address", "born", "bytes_out", "loop", "number", "output", "progressed", "sent", "served")
+    __slots__ = ("born", "output", "sent", "served")
 
     def __init__(self, pool: "Pool", connecting: socket.socket, address: str) -> None:
-        super().__init__(pool, connecting)
-        self.loop = pool.loop
-        self.address = address
-        self.number = next(_NUMBERS)
+        super().__init__(pool, connecting, address)
         self.output: bytes | memoryview = b""
-        self.sent = self.served = self.bytes_out = 0
-        self.progressed = self.born = self.since
+        self.sent = self.served = 0
+        self.born = self.since
 
     def describe(self) -> str:
         """For an operator: `upstream#3 127.0.0.1:9000 AWAITING_RESPONSE <- fd 19 readable`."""
+        if self.tunnel is not None:
+            return self.tunnel.far.describe()
         waits = self.node.spec.waits_for.phrase()
         return f"upstream#{self.number} {self.address} {self.node.state} <- fd {self.descriptor} {waits}"
 
     def glance(self) -> tuple[object, ...]:
         """As Machine.glance: contract.Facts."""
         status = self.head.status if self.head is not None else None
-        facts = (self.number, self.address, self.born, self.bytes_in, self.bytes_out, self.served, None, None, status)
-        if self.node.patience:
+        tunnel, node = self.tunnel, self.node
+        near = tunnel.near if tunnel is not None else None
+        facts = (self.number, self.address, self.born, self.bytes_in, self.bytes_out, self.served, None, near, status)
+        if near is not None:  # whose deadline counts for both
+            return *facts, (near.machine.node.patience, 0, 0.0), self.progressed
+        if node.patience:
             return facts
         return *facts, self.pool.send_pace, self.progressed, self.spent[self.node.index], self.sent
 
@@ -232,11 +230,6 @@ class UpstreamConnection(Receiver):
             return None
         call.tell()
         return T.REQUEST_GIVEN if pool.next_for(self) else None
-
-    def cut(self) -> None:
-        """Let the close be a reset: an upstream that allows half-closes would work on for nobody."""
-        with suppress(OSError):  # it has been reset already
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def give_up(self) -> None:
         """Tell the asker why there is no answer, unless the next address may have one."""

@@ -37,6 +37,7 @@ CHUNKED = -2
 _status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*+)\r\n").match
 _PREFIX = b"HTTP/1."
 _GET = h11.Request(method="GET", target="/", headers=[("host", "h")])
+_UPGRADE = h11.Request(method="GET", target="/", headers=[("host", "h"), ("connection", "upgrade"), ("upgrade", "x")])
 
 
 class Garbage(Exception):
@@ -140,7 +141,7 @@ def _judge(raw: bytes) -> Head:
 def _compare(raw: bytes, status: int, fields: Fields) -> None:
     """Raise Garbage unless h11 reads the same status and fields out of it: one parser's blind spot is not another's."""
     parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD + 1)
-    parser.send(_GET)
+    parser.send(_UPGRADE if status == 101 else _GET)
     try:
         parser.receive_data(raw)
         event = parser.next_event()

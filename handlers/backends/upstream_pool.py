@@ -4,6 +4,7 @@ Laws:
 
 - At most `max_connections` are open, at most `max_waiting` calls wait for one, no longer than `slot_timeout` seconds.
 - The connection that was used last is used first, so that those that are not needed grow old and are closed.
+- A connection that has become a tunnel has left the pool; at most `max_tunnels` are there.
 - An idle connection is looked at before it is used: whatever has come on it, a byte or its end, rules it out.
 - How many are open is counted from the connections themselves.
 """
@@ -21,6 +22,7 @@ from handlers.backends.upstream_connection import UpstreamConnection
 from handlers.backends.upstream_gate import Reader
 from handlers.backends.upstream_health import Health
 from handlers.backends.upstream_tls import TLS
+from handlers.backends.upstream_tunnel import FarEnd
 from statemachines import upstream
 from statemachines.contract import Loop
 from statemachines.engine import Engine
@@ -59,6 +61,7 @@ class Pool:
         self.resolver = resolver or Resolver(host, port, loop)
         self.connections: set[UpstreamConnection] = set()
         self.idle: list[UpstreamConnection] = []
+        self.tunnels: set[FarEnd] = set()
         self.waiting: deque[Call] = deque()
         self._watching = False
         self.is_closed = False
@@ -66,7 +69,7 @@ class Pool:
     @property
     def load(self) -> int:
         """How many calls are under way or wait."""
-        return len(self.connections) - len(self.idle) + len(self.waiting)
+        return len(self.connections) - len(self.idle) + len(self.waiting) + len(self.tunnels)
 
     def describe(self, call: Call) -> str:
         """What a call without a connection waits for."""
@@ -80,6 +83,9 @@ class Pool:
     def begin(self, call: Call) -> None:
         """Send `call` on an idle connection, or a new one, or let it wait for one."""
         call.pool = self
+        if call.upgrade and not self._has_room_for_a_tunnel():
+            call.fail(self._busy("Too many connections to the upstream are tunnels already."))
+            return
         while self.idle:
             connection = self.idle.pop()
             if not _is_quiet(connection):
@@ -116,6 +122,11 @@ class Pool:
 
     def _has_room(self) -> bool:
         return len(self.connections) < self.bounds.max_connections
+
+    def _has_room_for_a_tunnel(self) -> bool:
+        """Whether a further one may be asked for: those that are being asked for count, too."""
+        asked = sum(one.call is not None and bool(one.call.upgrade) for one in self.connections)
+        return len(self.tunnels) + asked + sum(bool(one.upgrade) for one in self.waiting) < self.bounds.max_tunnels
 
     def _busy(self, detail: str) -> UpstreamError:
         return UpstreamError(503, "busy", detail, self.where, safe=True, reached=False)
@@ -210,13 +221,24 @@ class Pool:
         if error.cause not in ("closed by order", "piece timeout", "take timeout"):
             self.health.failed()
 
+    def lend(self, connection: FarEnd) -> None:
+        """A connection has become a tunnel: it gives its slot back."""
+        self.connections.discard(connection)
+        self.tunnels.add(connection)
+        self.loop.call_from_thread(self._fill)  # the tunnel is to be told of first
+
+    def _fill(self) -> None:
+        if self.waiting and self._has_room():
+            self._connect(self.waiting.popleft())
+
     def gone(self, connection: UpstreamConnection) -> None:
         """A connection has ended: it gives its slot to whoever waits first."""
+        self.tunnels.discard(connection)
         self.connections.discard(connection)
         with suppress(ValueError):
             self.idle.remove(connection)
-        if self.waiting and connection.node.final and self._has_room():
-            self._connect(self.waiting.popleft())
+        if connection.node.final:
+            self._fill()
 
     def close(self) -> None:
         """Keep no connection any more, and close those that are idle."""

@@ -12,6 +12,7 @@ from handlers.backends.upstream_call import Call
 from handlers.backends.upstream_framing import Body, body_of
 from handlers.backends.upstream_gate import UNTIL_CLOSE, Garbage, Head
 from handlers.backends.upstream_tls import TLS
+from handlers.grammar import members
 from statemachines.contract import HUNG_UP
 from statemachines.engine import Machine
 from statemachines.upstream import Trigger as T
@@ -161,19 +162,38 @@ class Receiver(Machine):
                 return None
             head, end = found
             self.input = self.input[end:]
-            if head.status >= 200:
+            if head.status >= 200 or self._is_asked_for(head):
                 return head
             self.interim += 1
-            if head.status == 101 or self.interim > self.pool.bounds.max_interim:
-                raise Garbage(f"A {head.status} that was not asked for.")
+            if head.status == 101:
+                raise Garbage("The upstream switches to a protocol that was not asked for.")
+            if self.interim > self.pool.bounds.max_interim:
+                raise Garbage("The upstream sends interim answers without end.")
             if head.status == 100:
                 self.continued = True
         return None
+
+    def _is_asked_for(self, head: Head) -> bool:
+        """Whether `head` switches to the protocol that was asked for (RFC 9110 section 7.8), and to no other."""
+        call = self.call
+        assert call is not None
+        return (
+            head.status == 101
+            and call.upgrade != b""
+            and head.keep_alive
+            and head.length == UNTIL_CLOSE
+            and (head.get(b"upgrade") or b"").lower() == call.upgrade
+            and b"upgrade" in members(head.get(b"connection") or b"")
+        )
 
     def _begin_answer(self, head: Head) -> T | None:
         """Take what `input` holds of the body behind `head`."""
         call = self.call
         assert call is not None
+        if head.status == 101:
+            self.head = call.answer = head
+            self.pool.health.succeeded()
+            return T.UPGRADED
         body = body_of(head.body_length(call.method))
         data, self.input = self.input, b""
         if body.ended:

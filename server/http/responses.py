@@ -161,6 +161,13 @@ class HeadWriter:
             self._last_status, self._last_fields, self._last = status, fields, lines
         return lines
 
+    def switching(self, fields: Fields, protocol: bytes) -> Head:
+        """The head of a 101 (RFC 9110 section 15.2.2), behind which `protocol` is spoken. Raises ResponseError."""
+        lines = Lines(200, None, fields).data.partition(b"\r\n")[2]  # what is checked is the same for every status
+        first = b"HTTP/1.1 101 Switching Protocols\r\n"
+        data = b"%b%bconnection: upgrade\r\nupgrade: %b\r\n\r\n" % (first, lines, protocol)
+        return Head(data, 0, False, False, False)
+
     def _unusual_head(
         self, response: Response, lines: Lines, method: str, minor: int, keep_alive: bool, now: float
     ) -> Head:

@@ -7,6 +7,7 @@ from typing import Any
 
 from handlers.messages import Answer, Application, File, Piece, Request, Response
 from handlers.operations import NEXT_PIECE, Operation
+from handlers.tunnel import Tunnel
 from server.loop import Loop
 from server.poller import open_poller
 from statemachines.contract import Name
@@ -118,6 +119,7 @@ class FakeExecutor:
         body = response.body
         if isinstance(body, bytes | File):
             return [body]
+        assert not isinstance(body, Tunnel)
         if not isinstance(body, AsyncIterable):
             return list(body)
         iterator, pieces = aiter(body), []

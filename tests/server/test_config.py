@@ -51,9 +51,10 @@ def test_every_pace_of_a_table_is_a_limit_too(option: str) -> None:
     assert defaults[f"{prefix}_grace"] == DEADLINES[option].grace
 
 
-def test_no_limit_in_seconds_belongs_to_no_table() -> None:
+def test_every_limit_in_seconds_belongs_to_a_table_or_a_pool() -> None:
     seconds = {field.name for field in OPTIONS if field.metadata["unit"] == "seconds"}
-    assert {name for name in seconds if name.endswith("_timeout")} == set(DEADLINES)
+    of_pools = {bound.option for bound in BOUNDS}
+    assert {name for name in seconds - of_pools if name.endswith("_timeout")} == set(DEADLINES)
     assert {name.removesuffix("_grace") + "_timeout" for name in seconds if name.endswith("_grace")} <= set(DEADLINES)
 
 

@@ -196,6 +196,21 @@ def test_interest_is_widened_at_once_and_narrowed_only_when_an_unwanted_report_c
     assert toy.told == ["look 1", "act", "look 4", "act"]
 
 
+def test_less_than_the_state_waits_for_may_be_asked_of_the_poller_and_not_even_a_hang_up(yard: Yard) -> None:
+    toy = yard.toy()
+    yard.loop.attend(toy, 0)
+    toy.far.send(b"x")
+    yard.loop.turn(0)
+    assert (yard.poller.events, toy.told) == ([], [])
+    yard.loop.attend(toy, None)
+    assert toy.descriptor not in yard.poller.interests
+    toy.far.close()
+    yard.loop.turn(0)
+    assert (yard.poller.events, toy.told) == ([], [])
+    yard.loop.attend(toy, int(Interest.READABLE))
+    assert yard.poller.interests[toy.descriptor] == int(Interest.READABLE)
+
+
 def test_a_state_that_is_only_passed_through_costs_no_change_of_interest(yard: Yard) -> None:
     toy = yard.toy(T.WRITE_WANTED)
     toy.acts.extend([T.REST_WANTED, T.READ_WANTED, None])

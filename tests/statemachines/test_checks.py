@@ -221,10 +221,11 @@ def test_the_guards_that_the_farewell_relies_upon_are_named() -> None:
     assert checks.relied_upon(table) == ["WORKING FINISHED [is_worth_it] -> WAITING"]
 
 
-def test_the_farewell_of_a_connection_relies_on_two_guards_and_no_others() -> None:
+def test_the_farewell_of_a_connection_relies_on_three_guards_and_no_others() -> None:
     assert checks.relied_upon(connection.TABLE) == [
         "SENDING_RESPONSE OUTPUT_FLUSHED [has_more_output] -> QUERYING_BACKEND",
         "SENDING_RESPONSE OUTPUT_FLUSHED [may_keep_alive] -> AWAITING_REQUEST",
+        "SENDING_RESPONSE OUTPUT_FLUSHED [has_switched] -> TUNNELLING",
     ]
     assert [checks.relied_upon(module.TABLE) for module in (listener, process, wakeup)] == [[], [], []]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from statemachines.connection import BACKEND, BODY, HEAD, KEEP_ALIVE, LINGER, SEND, TABLE, State, Trigger
+from statemachines.connection import BACKEND, BODY, HEAD, KEEP_ALIVE, LINGER, SEND, TABLE, TUNNEL, State, Trigger
 from statemachines.contract import Cause, Deadline, Name
 from statemachines.engine import Dispatch
 from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
@@ -333,3 +333,45 @@ def test_a_drained_exchange_ends_with_its_answer(story: Story) -> None:
         ["resume_handler", "send_output", "half_close"],
         Cause.SERVER,
     )
+
+
+# --- upgrades
+
+
+def tunnelling(story: Story) -> None:
+    story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY)
+    whole = story.when(T.OUTPUT_FLUSHED, "has_switched")
+    assert whole == Whole(S.TUNNELLING, "readable or writable", TUNNEL, [S.TUNNELLING], ["begin_tunnel"])
+
+
+@pytest.mark.parametrize(("first", "cause"), [("peer_ended_first", Cause.CLIENT), ("", Cause.UPSTREAM)])
+def test_a_tunnel_ends_when_both_have_ended(story: Story, first: str, cause: Cause) -> None:
+    tunnelling(story)
+    whole = story.when(T.TUNNEL_ENDED, first)
+    assert (whole.way, whole.did, whole.cause) == ([S.CLOSED], [], cause)
+
+
+@pytest.mark.parametrize(
+    ("fact", "did", "cause"),
+    [
+        (T.TUNNEL_BROKEN, ["cut"], Cause.UPSTREAM),
+        (T.PEER_RESET, [], Cause.CLIENT),
+        (T.DEADLINE_PASSED, ["cut"], Cause.DEADLINE),
+        (T.CLOSE_ORDERED, ["cut"], Cause.OPERATOR),
+    ],
+)
+def test_a_tunnel_that_breaks_is_cut(story: Story, fact: Trigger, did: list[str], cause: Cause) -> None:
+    tunnelling(story)
+    whole = story.when(fact)
+    assert (whole.way, whole.did, whole.cause) == ([S.CLOSED], did, cause)
+
+
+def test_a_drain_lets_a_tunnel_go_on(story: Story) -> None:
+    tunnelling(story)
+    assert not story.machine.accepts(T.DRAIN_STARTED)
+
+
+def test_a_tunnel_may_be_over_as_soon_as_it_has_begun(story: Story) -> None:
+    story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY)
+    whole = story.when(T.OUTPUT_FLUSHED, "has_switched", begin_tunnel=T.TUNNEL_BROKEN)
+    assert (whole.way, whole.cause) == ([S.TUNNELLING, S.CLOSED], Cause.UPSTREAM)

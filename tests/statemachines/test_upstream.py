@@ -128,7 +128,36 @@ def test_an_answer_that_came_while_the_request_was_sent_is_looked_at_then(story:
     )
 
 
+# --- TLS, and upgrades
+
+
+def test_over_tls_nothing_is_asked_before_the_handshake_has_ended(story: Story) -> None:
+    assert story.when(T.CONNECTED, "is_secret") == Whole([S.HANDSHAKING], ["begin_handshake"])
+    assert story.machine.node.mask == Interest.READABLE
+    whole = story.when(T.HANDSHAKE_ENDED, send_request=T.OUTPUT_FLUSHED)
+    assert whole == Whole([S.SENDING_REQUEST, S.AWAITING_RESPONSE], ["send_request", "look_at_input"])
+
+
+@pytest.mark.parametrize("fact", [T.HANDSHAKE_FAILED, T.UPSTREAM_CLOSED, T.UPSTREAM_RESET])
+def test_a_handshake_that_does_not_end_well_ends_the_connection(story: Story, fact: Trigger) -> None:
+    story.when(T.CONNECTED, "is_secret")
+    assert story.when(fact) == Whole([S.CLOSED], ["give_up"], Cause.UPSTREAM)
+
+
+@pytest.mark.parametrize(("first", "cause"), [("asker_ended_first", Cause.CLIENT), ("", Cause.UPSTREAM)])
+def test_an_upgrade_is_a_tunnel_until_both_have_ended(story: Story, first: str, cause: Cause) -> None:
+    story.when(T.CONNECTED, send_request=T.OUTPUT_FLUSHED)
+    assert story.when(T.UPGRADED) == Whole([S.TUNNELLING], ["deliver_tunnel"])
+    assert story.machine.node.mask == Interest.READABLE | Interest.WRITABLE
+    assert story.when(T.TUNNEL_ENDED, first) == Whole([S.CLOSED], [], cause)
+
+
 # --- ends
+
+
+def told(state: State) -> list[str]:
+    """How whoever waits is told of an end."""
+    return {S.IDLE: [], S.TUNNELLING: ["break_tunnel"]}.get(state, ["give_up"])
 
 
 @both
@@ -137,7 +166,7 @@ def test_an_order_to_close_ends_it_in_every_state(state: State, dispatch: Dispat
     machine = machine_in(TABLE, state, dispatch)
     machine.engine.fire(machine, T.CLOSE_ORDERED)
     assert (machine.state, machine.cause) == (S.CLOSED, Cause.OPERATOR)
-    assert machine.calls == ([] if state is S.IDLE else ["give_up"]), "whoever waits is told"
+    assert machine.calls == told(state), "whoever waits is told"
 
 
 @both
@@ -158,7 +187,7 @@ def test_a_reset_ends_it_and_whoever_waits_is_told(state: State, dispatch: Dispa
     machine = machine_in(TABLE, state, dispatch)
     machine.engine.fire(machine, T.CONNECT_FAILED if state is S.CONNECTING else T.UPSTREAM_RESET)
     assert (machine.state, machine.cause) == (S.CLOSED, Cause.UPSTREAM)
-    assert machine.calls == ([] if state is S.IDLE else ["give_up"])
+    assert machine.calls == told(state)
 
 
 @both
@@ -170,7 +199,7 @@ def test_every_deadline_but_one_ends_it_and_whoever_waits_is_told(state: State, 
         assert (machine.state, machine.calls) == (S.AWAITING_PIECE, ["ask_for_piece"])
         return
     assert (machine.state, machine.cause) == (S.CLOSED, Cause.DEADLINE)
-    assert machine.calls == ([] if state is S.IDLE else ["give_up"])
+    assert machine.calls == told(state)
 
 
 @pytest.mark.parametrize("fact", [T.BYTES_UNASKED, T.UPSTREAM_CLOSED])

@@ -18,6 +18,7 @@ STATES = (
     "READING_BODY",
     "QUERYING_BACKEND",
     "SENDING_RESPONSE",
+    "TUNNELLING",
     "LINGERING",
 )
 """What `f` goes through."""

@@ -18,6 +18,7 @@ def test_what_a_loop_does_not_say_is_the_default() -> None:
         ("upstream_slot_timeout", "slot_timeout"),
         ("upstream_max_requests", "max_served"),
         ("upstream_max_interim", "max_interim"),
+        ("upstream_max_tunnels", "max_tunnels"),
     ],
 )
 def test_every_bound_is_an_option_of_the_server_with_the_same_default(option: str, field: str) -> None:

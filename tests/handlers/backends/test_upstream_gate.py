@@ -162,7 +162,6 @@ GARBAGE: list[tuple[bytes, str]] = [
     (answer(b"Transfer-Encoding: chunked", line=b"HTTP/1.1 204 X"), "A 204 has no Transfer-Encoding."),
     (answer(b"Content-Length: 5", line=b"HTTP/1.1 204 X"), "A 204 has no Content-Length."),
     (answer(b"Transfer-Encoding: chunked", line=b"HTTP/1.1 103 X"), "A 103 has no Transfer-Encoding."),
-    (answer(line=b"HTTP/1.1 101 X"), "The parser h11 cannot read this answer."),
 ]
 
 

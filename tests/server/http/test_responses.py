@@ -404,3 +404,19 @@ def test_the_date_follows_a_wall_clock_that_jumps(jump: float) -> None:
 def test_the_date_of_the_real_clock_is_one() -> None:
     date = HeadWriter().date(0.0)
     assert email.utils.parsedate_to_datetime(date[6:-2].decode()).tzinfo is not None
+
+
+# --- upgrades
+
+
+def test_the_head_of_an_upgrade_is_a_101_with_what_was_agreed_upon_and_no_framing() -> None:
+    head = writer().switching(((b"sec-websocket-accept", b"s"),), b"websocket")
+    lines = b"sec-websocket-accept: s\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    assert head.data == b"HTTP/1.1 101 Switching Protocols\r\n" + lines
+    assert (head.keep_alive, head.has_body, head.chunked) == (False, False, False)
+
+
+@pytest.mark.parametrize("field", [(b"a", b"b\r\nc: d"), (b"a b", b"c"), (b"upgrade", b"h2c")])
+def test_what_an_upgrade_says_is_checked_like_any_other(field: Field) -> None:
+    with pytest.raises(ResponseError):
+        writer().switching((field,), b"websocket")

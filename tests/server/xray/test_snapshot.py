@@ -159,6 +159,7 @@ def test_every_state_of_every_kind_is_counted() -> None:
             "READING_BODY": 0,
             "QUERYING_BACKEND": 1,
             "SENDING_RESPONSE": 0,
+            "TUNNELLING": 0,
             "LINGERING": 0,
             "CLOSED": 0,
         }
