@@ -20,9 +20,20 @@ from benchmarks.load import INSTALL_WRK, WORKLOADS
 from benchmarks.report import Report
 from benchmarks.suites.plan import Plan, Progress
 
-SUITES = ("engine", "parsers", "servers", "connections", "observability", "files", "syscalls", "layers", "databases")
-LOADED = {"servers", "connections", "observability", "files", "layers", "databases"}
-WITH_PEERS = {"servers", "connections", "syscalls", "databases"}
+SUITES = (
+    "engine",
+    "parsers",
+    "servers",
+    "connections",
+    "observability",
+    "files",
+    "syscalls",
+    "layers",
+    "databases",
+    "proxy",
+)
+LOADED = {"servers", "connections", "observability", "files", "layers", "databases", "proxy"}
+WITH_PEERS = {"servers", "connections", "syscalls", "databases", "proxy"}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -102,7 +113,7 @@ def peer_versions(peers: Peers) -> dict[str, str]:
     names = ("uvicorn", "uvloop", "httptools", "h11", "hypercorn", "gunicorn", "waitress", "cheroot", "granian")
     found = {
         name: peers.versions[name]
-        for name in (*names, "aiohttp", "tornado", "starlette", "asyncpg", "psycopg")
+        for name in (*names, "aiohttp", "tornado", "starlette", "httpx", "asyncpg", "psycopg")
         if name in peers.versions
     }
     return found | machine.tool_versions()

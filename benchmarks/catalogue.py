@@ -63,7 +63,7 @@ class Entry:
             return "python -m server, which this checkout does not have"
         return self.build.missing()
 
-    def start(self, data: Path, scratch: Path, peers: Peers) -> Server:
+    def start(self, data: Path, scratch: Path, peers: Peers, cpu: int = machine.SERVER_CPU) -> Server:
         """Start it on a free port; to be used as a context manager. Raises ServerFailed when it can not be built."""
         try:
             build = self.build.environment()
@@ -71,7 +71,7 @@ class Entry:
             raise ServerFailed(str(failure)) from failure
         place = Place(free_port(), data, scratch, peers)
         log = scratch / f"{place.port}.log"
-        return Server(self.command(place), place.port, log, {work.DATA: str(data), **build, **self.environment})
+        return Server(self.command(place), place.port, log, {work.DATA: str(data), **build, **self.environment}, cpu)
 
 
 def is_ours_there() -> bool:
@@ -79,13 +79,13 @@ def is_ours_there() -> bool:
     return importlib.util.find_spec("server.__main__") is not None
 
 
-def ours(*options: str, application: str = "benchmarks.apps:app") -> Callable[[Place], list[str]]:
-    """`python -m server` on the application under test."""
+def ours(*options: str, target: str = "benchmarks.apps:app") -> Callable[[Place], list[str]]:
+    """`python -m server` on the application under test, or another target."""
 
     def command(place: Place) -> list[str]:
         fixed = ["--host", "127.0.0.1", "--port", str(place.port), "--log-format", "json"]
         fixed += ["--keep-alive-timeout", "3600", "--max-requests", "1000000000"]
-        return [sys.executable, "-m", "server", application, *fixed, *options]
+        return [sys.executable, "-m", "server", target, *fixed, *options]
 
     return command
 
@@ -102,14 +102,20 @@ def peer(*words: str, bind: str) -> Callable[[Place], list[str]]:
 
 def nginx(place: Place) -> list[str]:
     """nginx with its own configuration in a directory of its own."""
-    directory = place.scratch / f"nginx-{place.port}"
-    directory.mkdir()
-    text = (HERE / "peers" / "nginx.conf").read_text()
-    for name, value in (("directory", directory), ("port", place.port), ("data", place.data)):
-        text = text.replace(f"@{name}@", str(value))
-    (directory / "nginx.conf").write_text(text)
+    directory = filled(place, "nginx.conf")
     executable = machine.tool("nginx") or "nginx"
     return [executable, "-p", str(directory), "-e", "stderr", "-c", str(directory / "nginx.conf")]
+
+
+def filled(place: Place, name: str, **words: object) -> Path:
+    """A directory of its own for a server, with its configuration, in which the words in @ are filled in."""
+    directory = place.scratch / f"{name.partition('.')[0]}-{place.port}"
+    directory.mkdir()
+    text = (HERE / "peers" / name).read_text()
+    for word, value in {"directory": directory, "port": place.port, "data": place.data, **words}.items():
+        text = text.replace(f"@{word}@", str(value))
+    (directory / name).write_text(text)
+    return directory
 
 
 UVICORN = "--host 127.0.0.1 --port {port} --backlog 4096 --timeout-keep-alive 3600"
@@ -277,10 +283,8 @@ OURS_FIXED = ("--parser", "httptools", "--no-access-log", "--no-xray")
 STARLETTE = ("--no-access-log", "--log-level", "error", "--ws", "none", "--http", "httptools", "--loop", "uvloop")
 STARLETTE_NEEDS = ("uvicorn", "uvloop", "httptools", "starlette")
 
-POSTGRES = ours(
-    *OURS_FIXED, "--postgres-sessions", str(work.SESSIONS), application="benchmarks.apps_databases:postgres"
-)
-SQLITE = ours(*OURS_FIXED, application="benchmarks.apps_databases:sqlite")
+POSTGRES = ours(*OURS_FIXED, "--postgres-sessions", str(work.SESSIONS), target="benchmarks.apps_databases:postgres")
+SQLITE = ours(*OURS_FIXED, target="benchmarks.apps_databases:sqlite")
 
 DATABASES = (
     Entry(

@@ -20,6 +20,7 @@ PACKAGES = (
     "gunicorn",
     "h11",
     "httptools",
+    "httpx",
     "hypercorn",
     "psycopg[binary]",
     "psycopg_pool",

@@ -93,7 +93,13 @@ def library_versions(*names: str) -> dict[str, str]:
 def tool_versions() -> dict[str, str]:
     """The versions of the executables that take part, as they tell them themselves."""
     found = {}
-    for name, option in (("nginx", "-v"), ("node", "--version"), ("wrk", "-v"), ("strace", "--version")):
+    for name, option in (
+        ("nginx", "-v"),
+        ("haproxy", "-v"),
+        ("node", "--version"),
+        ("wrk", "-v"),
+        ("strace", "--version"),
+    ):
         path = tool(name)
         if path is not None:
             told = subprocess.run([path, option], capture_output=True, text=True, check=False)

@@ -89,11 +89,16 @@ class Server:
     """A server's process, from start to stop; a context manager. What it writes goes to `log`."""
 
     def __init__(
-        self, command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        port: int,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        cpu: int = SERVER_CPU,
     ) -> None:
         self.port = port
         self.log = log
-        with pinned(SERVER_CPU), log.open("wb") as output:
+        with pinned(cpu), log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,

@@ -21,15 +21,48 @@ from handlers.backends.upstream import Answer, Upstream
 from handlers.errors import HTTPError
 from handlers.forwarding import Forwarder, Network
 from handlers.grammar import members
-from handlers.messages import Body, Field, Request, Response
+from handlers.messages import Body, Fields, Request, Response
 
 BUFFERED = 64 * 1024
 """Bytes of a request's body that are read before the upstream is asked: what one readiness event brings."""
+
+_PLAIN = frozenset({"GET", "HEAD", "DELETE"})
+"""What is asked most, of which nothing but the fields decides how it goes on."""
+
+KEPT, MAX_KEPT = 1024, 4096
+"""Tuples of fields that are known, one for each connection that repeats its own; and their bytes at most."""
 
 WEBSOCKET = b"websocket"
 
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 section 8.6: their Content-Length is said even when it is 0."""
+
+
+class Known:
+    """What is known of requests with the very tuple of fields `given`, from a peer: the fields that go on, whether they
+    have come through here before, whether they ask for WebSocket, and whether they tell a length."""
+
+    __slots__ = ("authority", "fields", "given", "has_length", "has_passed", "is_plain", "minor", "peer", "upgrades")
+
+    def __init__(self, request: Request, forwarder: Forwarder) -> None:
+        self.given = request.fields
+        self.peer = request.peer
+        self.authority = request.authority
+        self.minor = request.minor
+        self.has_passed = forwarder.has_passed(request)
+        self.fields: Fields = tuple(forwarder.request_fields(request))
+        self.upgrades = _asks_for_websocket(request)
+        self.has_length = request.get(b"content-length") is not None
+        self.is_plain = not (self.has_passed or self.upgrades or self.has_length)
+
+    def is_of(self, request: Request) -> bool:
+        """Whether `request` is one of them."""
+        return (
+            self.given is request.fields
+            and self.peer == request.peer
+            and self.authority == request.authority
+            and self.minor == request.minor
+        )
 
 
 class Proxy:
@@ -39,12 +72,37 @@ class Proxy:
     def __init__(self, upstream: Upstream, *, trusted: Iterable[Network] = (), keep_host: bool = True) -> None:
         self.upstream = upstream
         self._forwarder = Forwarder(f"clerestory-{secrets.token_hex(4)}", trusted, keep_host=keep_host)
+        self._known: dict[int, Known] = {}
 
     async def __call__(self, request: Request) -> Response:
         """Answer `request` with what the upstream answers. Raises HTTPError 413, 502, 503, 504, 508."""
-        if self._forwarder.has_passed(request):
+        known = self._known.get(id(request.fields))
+        if known is None or not known.is_of(request):
+            known = self._learn(request)
+        if request.content_length == 0 and known.is_plain and request.method in _PLAIN:
+            answer = await self.upstream.request(request.method, _target(request), known.fields)
+        else:
+            asked = await self._ask(request, known)
+            if isinstance(asked, Response):
+                return asked
+            answer = asked
+        return self._hand_on(request, answer)
+
+    def _learn(self, request: Request) -> Known:
+        """What is to be known of `request`. A connection's next request has the same tuple of fields, if it is the same
+        block (server.http.reading): then it is not found out again."""
+        known = Known(request, self._forwarder)
+        if sum([len(name) + len(value) for name, value in known.given]) <= MAX_KEPT:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[id(known.given)] = known
+        return known
+
+    async def _ask(self, request: Request, known: Known) -> Answer | Response:
+        """Ask what is not plain, or answer it here."""
+        if known.has_passed:
             raise HTTPError(508, "The request has come through here before.")
-        fields = self._forwarder.request_fields(request)
+        fields = known.fields
         if request.method in ("OPTIONS", "TRACE"):
             fields, is_last = _count_down(fields)
             if is_last:
@@ -53,25 +111,27 @@ class Proxy:
         length = request.content_length
         if length is not None and length > request.body_limit:
             raise HTTPError(413, f"The body is longer than {request.body_limit} bytes.")
-        if length == 0 and _asks_for_websocket(request):
-            answer = await self.upstream.request(request.method, target, tuple(fields), upgrade=WEBSOCKET)
-        elif length == 0:
-            explicit = request.method in _WITH_CONTENT or request.get(b"content-length") is not None
-            answer = await self.upstream.request(request.method, target, tuple(fields), length=0 if explicit else None)
-        elif length is not None and length <= BUFFERED and not request.expects_continue:
-            body = await request.read()
-            answer = await self.upstream.request(request.method, target, tuple(fields), body)
-        else:
-            expects = request.expects_continue
-            if expects:
-                fields.append((b"expect", b"100-continue"))
-            answer = await self.upstream.request(
-                request.method, target, tuple(fields), request, length=length, expects=expects
-            )
-        return self._hand_on(request, answer)
+        if length == 0 and known.upgrades and request.method == "GET":
+            return await self.upstream.request(request.method, target, fields, upgrade=WEBSOCKET)
+        if length == 0:
+            explicit = request.method in _WITH_CONTENT or known.has_length
+            return await self.upstream.request(request.method, target, fields, length=0 if explicit else None)
+        if length is not None and length <= BUFFERED and not request.expects_continue:
+            return await self.upstream.request(request.method, target, fields, await request.read())
+        expects = request.expects_continue
+        if expects:
+            fields = (*fields, (b"expect", b"100-continue"))
+        return await self.upstream.request(request.method, target, fields, request, length=length, expects=expects)
 
     def _hand_on(self, request: Request, answer: Answer) -> Response:
-        fields = self._forwarder.answer_fields(answer.fields, answer.head.minor)
+        head = answer.head
+        reason = head.reason if head.reason.isascii() else None
+        if answer.complete is not None and request.method != "HEAD" and head.status not in (101, 304):
+            kept = head.handed_on
+            if kept is None or kept[0] is not self:
+                kept = head.handed_on = (self, tuple(self._forwarder.answer_fields(head.fields, head.minor)))
+            return Response(answer.complete, head.status, kept[1], reason=reason)
+        fields = self._forwarder.answer_fields(answer.fields, head.minor)
         if answer.tunnel is not None:
             return Response(answer.tunnel, 101, tuple(fields))
         body: Body = answer.body if answer.complete is None else answer.complete
@@ -82,10 +142,9 @@ class Proxy:
                 fields.append((b"content-length", length))
             elif request.method == "HEAD":
                 body = iter(())
-        elif length is not None and answer.complete is None:
+        elif length is not None:
             fields.append((b"content-length", length))
-        reason = answer.head.reason
-        return Response(body, answer.status, tuple(fields), reason=reason if reason.isascii() else None)
+        return Response(body, answer.status, tuple(fields), reason=reason)
 
 
 def _asks_for_websocket(request: Request) -> bool:
@@ -94,7 +153,6 @@ def _asks_for_websocket(request: Request) -> bool:
     return (
         upgrade is not None
         and upgrade.lower() == WEBSOCKET
-        and request.method == "GET"
         and request.minor == 1
         and b"upgrade" in members(request.get(b"connection") or b"")
     )
@@ -109,14 +167,14 @@ def _target(request: Request) -> str:
     return f"{request.path}?{request.query}" if "?" in request.target else request.path
 
 
-def _count_down(fields: list[Field]) -> tuple[list[Field], bool]:
+def _count_down(fields: Fields) -> tuple[Fields, bool]:
     """RFC 9110 section 7.6.2: Max-Forwards one less, and whether it was 0 and the request is for us."""
     found = [value for name, value in fields if name == b"max-forwards"]
     if len(found) != 1 or not found[0].isdigit() or len(found[0]) > 9:
         return fields, False
     left = int(found[0]) - 1
     rest = [field for field in fields if field[0] != b"max-forwards"]
-    return [*rest, (b"max-forwards", b"%d" % max(left, 0))], left < 0
+    return (*rest, (b"max-forwards", b"%d" % max(left, 0))), left < 0
 
 
 def _answer_here(request: Request) -> Response:

@@ -27,7 +27,7 @@ from handlers.backends.upstream_call import Call, Step, UpstreamError
 from handlers.backends.upstream_gate import Head
 from handlers.backends.upstream_pool import Pool
 from handlers.backends.upstream_probe import Prober, Probing
-from handlers.backends.upstream_request import CHUNKED, NO_BODY, write_head
+from handlers.backends.upstream_request import CHUNKED, NO_BODY, HeadWriter
 from handlers.backends.upstream_tls import client_context
 from handlers.messages import Fields
 from statemachines.contract import Loop
@@ -179,6 +179,7 @@ class Upstream:
         self._sites: list[Site] = []
         self._last: tuple[Loop | None, Any] = (None, None)
         self._budget = BUDGET
+        self.heads = HeadWriter()
 
     def site(self, loop: Loop) -> Site:
         """The pools of `loop`."""
@@ -274,7 +275,8 @@ class _Attempt:
         site = self._upstream.site(loop)
         index, pool = site.choose(self._tried)
         self._tried.add(index)
-        call.data = write_head(*self._parts, self._upstream.hosts[index], self._length) + self._body
+        upstream = self._upstream
+        call.data = upstream.heads.head(*self._parts, upstream.hosts[index], self._length) + self._body
         pool.begin(call)
 
 

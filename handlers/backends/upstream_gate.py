@@ -53,10 +53,10 @@ class Head:
 
     `length` is that of a body which the head announces (UNTIL_CLOSE or CHUNKED where it does not tell it); whether
     there is a body depends on the request, too: see `body_length`. `keep_alive` is what the upstream says of the
-    connection.
+    connection. `handed_on` is for whoever hands the answer on: what it made of the head, which it may meet again.
     """
 
-    __slots__ = ("fields", "keep_alive", "length", "minor", "reason", "status")
+    __slots__ = ("fields", "handed_on", "keep_alive", "length", "minor", "reason", "status")
 
     def __init__(self, status: int, reason: str, fields: Fields, minor: int, length: int, keep_alive: bool) -> None:
         self.status = status
@@ -65,6 +65,7 @@ class Head:
         self.minor = minor
         self.length = length
         self.keep_alive = keep_alive
+        self.handed_on: tuple[object, Fields] | None = None
 
     def body_length(self, method: str) -> int:
         """How long the body is that follows on the wire, in answer to `method`: RFC 9112 section 6.3, rule 1 first."""

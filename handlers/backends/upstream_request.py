@@ -16,7 +16,34 @@ CHUNKED = -2
 _TARGET = re.compile(rb"[\x21-\x7e]++").fullmatch
 _FRAMING = (b"content-length", b"transfer-encoding")
 
+_METHODS = {method: method.encode() for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+
+KEPT, MAX_KEPT = 1024, 4096
+"""Blocks that are kept, one for each client's connection that repeats its own; and bytes of the longest."""
+
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+class HeadWriter:
+    """Writes the heads of requests. What is asked with the very same fields again and again is written once: the last
+    blocks are kept by the tuple that they were made of, few and short ones."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[Fields, bytes, int, bytes]] = {}
+
+    def head(self, method: str, target: str, fields: Fields, host: bytes, length: int) -> bytes:
+        """As write_head."""
+        kept = self._kept.get(id(fields))
+        if kept is not None and kept[0] is fields and kept[1] == host and kept[2] == length:
+            return _write_line(method, target) + kept[3]
+        block = _write_block(fields, host, length)
+        if len(block) <= MAX_KEPT:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[id(fields)] = (fields, host, length, block)
+        return _write_line(method, target) + block
 
 
 def write_head(method: str, target: str, fields: Fields, host: bytes, length: int) -> bytes:
@@ -24,6 +51,18 @@ def write_head(method: str, target: str, fields: Fields, host: bytes, length: in
 
     Raises ValueError for a method, target or field that is not well-formed, or that frames the message.
     """
+    block = _write_block(fields, host, length)
+    return _write_line(method, target) + block
+
+
+def _write_line(method: str, target: str) -> bytes:
+    line = _METHODS.get(method) or method.encode("ascii"), target.encode("ascii")
+    if (method not in _METHODS and is_token(line[0]) is None) or _TARGET(line[1]) is None:
+        raise ValueError(f"the method {method!r} or the target {target!r} is not well-formed")
+    return b"%b %b HTTP/1.1\r\n" % line
+
+
+def _write_block(fields: Fields, host: bytes, length: int) -> bytes:
     lines, hosts = [b""], 0
     for name, value in fields:
         lower = name.lower()
@@ -44,10 +83,7 @@ def write_head(method: str, target: str, fields: Fields, host: bytes, length: in
     found = field_block(block)
     if found is None or found.end() != len(block) or block.count(b"\n") != len(lines) - (not lines[0]):
         raise ValueError("a field's name or value is not well-formed")
-    line = (method.encode("ascii"), target.encode("ascii"))
-    if is_token(line[0]) is None or _TARGET(line[1]) is None:
-        raise ValueError(f"the method {method!r} or the target {target!r} is not well-formed")
-    return b"%b %b HTTP/1.1\r\n%b" % (*line, block)
+    return block
 
 
 def write_chunk(piece: bytes) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 
 from handlers.errors import HTTPError
 from handlers.messages import Fields, Request, Response
-from handlers.proxy import BUFFERED, Proxy
+from handlers.proxy import BUFFERED, KEPT, MAX_KEPT, Proxy
 from tests.handlers.backends.upstreams import Asker, Bench, Far, answer
 
 
@@ -197,3 +197,63 @@ def test_the_last_forward_is_answered_here(bench: Bench, method: str, status: in
 def test_max_forwards_means_nothing_elsewhere(bench: Bench) -> None:
     _, far = asked(bench, request("GET", "/", ((b"max-forwards", b"0"),)))
     assert b"max-forwards: 0" in far.received()
+
+
+# --- what is repeated
+
+
+def heads(bench: Bench, proxy: Proxy, *requests: Request) -> list[bytes]:
+    """What the upstream is asked, for one request after the other on one connection."""
+    found: list[bytes] = []
+    for one in requests:
+        asker = bench.run(proxy(one))
+        far = bench.fars[-1] if found else bench.accept()
+        found.append(far.received())
+        far.send(answer(b"hello"))
+        assert response(asker).body == b"hello"
+    return found
+
+
+def test_the_same_fields_again_are_not_found_out_again_and_go_on_the_same(bench: Bench) -> None:
+    fields: Fields = ((b"accept", b"*/*"), (b"cookie", b"a=b"))
+    proxy = Proxy(bench.upstream)
+    first, second = heads(bench, proxy, request("GET", "/1", fields), request("DELETE", "/2", fields))
+    assert second == first.replace(b"GET /1", b"DELETE /2")
+    assert len(proxy._known) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("peer", "10.0.0.7:1"), ("authority", b"b.example"), ("minor", 0)])
+def test_what_is_known_of_one_client_is_never_told_of_another(bench: Bench, name: str, value: object) -> None:
+    """Even if two requests had the very same tuple of fields: who asks, for whom, and how, is each request's own."""
+    fields: Fields = ((b"accept", b"*/*"),)
+    other = request("GET", "/", fields)
+    setattr(other, name, value)
+    proxy = Proxy(bench.upstream)
+    mine, others, mine_again = heads(bench, proxy, request("GET", "/", fields), other, request("GET", "/", fields))
+    assert mine == mine_again
+    assert mine != others
+
+
+def test_what_is_known_is_bounded_in_number_and_in_size(bench: Bench) -> None:
+    proxy = Proxy(bench.upstream)
+    for number in range(KEPT + 1):
+        proxy._learn(request("GET", "/", ((b"a", b"%d" % number),)))
+        assert len(proxy._known) <= KEPT
+    assert len(proxy._known) == 1
+    for size, count in ((MAX_KEPT - 1, 2), (MAX_KEPT, 2)):
+        proxy._learn(request("GET", "/", ((b"b", b"x" * size),)))
+        assert len(proxy._known) == count
+
+
+def test_an_answer_that_is_met_again_is_handed_on_the_same(bench: Bench) -> None:
+    proxy, another = Proxy(bench.upstream), Proxy(bench.upstream)
+    data = answer(b"hello", b"Content-Type: text/plain", b"Keep-Alive: timeout=5", b"Connection: X-Own", b"X-Own: 1")
+    found: list[Fields] = []
+    for one in (proxy, proxy, another):
+        asker = bench.run(one(request()))
+        far = bench.fars[-1] if found else bench.accept()
+        far.send(data)
+        found.append(response(asker).fields)
+    assert found[0] is found[1]
+    assert [name for name, _ in found[0]] == [b"content-type", b"via"]
+    assert found[0] != found[2], "each proxy says its own name in Via"

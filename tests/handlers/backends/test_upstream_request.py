@@ -3,7 +3,16 @@
 import h11
 import pytest
 
-from handlers.backends.upstream_request import CHUNKED, LAST_CHUNK, NO_BODY, write_chunk, write_head
+from handlers.backends.upstream_request import (
+    CHUNKED,
+    KEPT,
+    LAST_CHUNK,
+    MAX_KEPT,
+    NO_BODY,
+    HeadWriter,
+    write_chunk,
+    write_head,
+)
 from handlers.messages import Fields
 
 
@@ -69,3 +78,37 @@ def test_chunks_are_what_a_parser_reads() -> None:
         data.append(bytes(event.data))
     assert b"".join(data) == b"a" * 20 + b"b"
     assert isinstance(event, h11.EndOfMessage)
+
+
+def test_the_same_fields_again_are_written_as_before_whatever_else_is_another() -> None:
+    heads, fields = HeadWriter(), ((b"accept", b"*/*"),)
+    for method, target, host, length in (
+        ("GET", "/a", b"h", NO_BODY),
+        ("GET", "/b", b"h", NO_BODY),
+        ("X-Y", "/b", b"h", NO_BODY),
+        ("GET", "/a", b"i", NO_BODY),
+        ("POST", "/a", b"i", 5),
+        ("POST", "/a", b"i", CHUNKED),
+        ("GET", "/a", b"h", NO_BODY),
+    ):
+        assert heads.head(method, target, fields, host, length) == write_head(method, target, fields, host, length)
+
+
+@pytest.mark.parametrize(("method", "target"), [("G T", "/"), ("", "/"), ("GET", "/ a"), ("GET", ""), ("GET", "/\r\n")])
+def test_the_line_is_checked_each_time(method: str, target: str) -> None:
+    heads, fields = HeadWriter(), ((b"accept", b"*/*"),)
+    heads.head("GET", "/", fields, b"h", NO_BODY)
+    with pytest.raises(ValueError, match="not well-formed"):
+        heads.head(method, target, fields, b"h", NO_BODY)
+
+
+def test_what_is_kept_is_bounded_in_number_and_in_size() -> None:
+    heads = HeadWriter()
+    kept = [((b"a", b"%d" % number),) for number in range(KEPT + 1)]
+    for fields in kept:
+        heads.head("GET", "/", fields, b"h", NO_BODY)
+        assert len(heads._kept) <= KEPT
+    framing = len(b"host: h\r\na: \r\n\r\n")
+    for size, count in ((MAX_KEPT - framing, 2), (MAX_KEPT - framing + 1, 2)):
+        heads.head("GET", "/", ((b"a", b"x" * size),), b"h", NO_BODY)
+        assert len(heads._kept) == count
