@@ -27,6 +27,10 @@ HOP_BY_HOP = frozenset(
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"x-client-ip", b"client-ip", b"true-client-ip", b"via-peer"})
 _X_FORWARDED = b"x-forwarded-"
+
+KEPT, LONGEST_NAME = 1024, 64
+"""Names of fields, and clients, that are kept in mind; and bytes of a name, or an authority, at most."""
+_OURS = HOP_BY_HOP | FRAMING
 PROTECTED = FRAMING | FORWARDED | {b"host", b"via", b"authorization", b"cookie", b"date", b"max-forwards"}
 """What Connection can not take away."""
 
@@ -69,10 +73,11 @@ def _named_by_connection(fields: Fields) -> set[bytes]:
 
 def end_to_end(fields: Fields) -> list[Field]:
     """The fields that are about the message, and not about a connection or its framing."""
-    dropped = HOP_BY_HOP | FRAMING
-    if any(name == b"connection" for name, _ in fields):
-        dropped = dropped | _named_by_connection(fields)
-    return [field for field in fields if field[0] not in dropped]
+    kept = [field for field in fields if field[0] not in _OURS]
+    if b"connection" in dict(fields):
+        named = _named_by_connection(fields)
+        kept = [field for field in kept if field[0] not in named]
+    return kept
 
 
 def _is_disguised(name: bytes) -> bool:
@@ -89,6 +94,10 @@ class Forwarder:
         self._pseudonym = pseudonym.encode("ascii")
         self._trusted = tuple(trusted)
         self._keep_host = keep_host
+        self._plain: set[bytes] = set()
+        """Names of fields that go on as they came."""
+        self._said: dict[tuple[str, bytes], list[Field]] = {}
+        """What we say of a client, by its address and the authority that it asked for."""
 
     def has_passed(self, request: Request) -> bool:
         """Whether `request` has come through here before: it goes round."""
@@ -97,40 +106,58 @@ class Forwarder:
 
     def request_fields(self, request: Request) -> list[Field]:
         """The fields of the request to the upstream: Host first (unless it is the upstream's own), framing left out."""
-        peer = peer_host(request.peer)
-        trusted = bool(self._trusted) and is_trusted(peer, self._trusted)
         fields: list[Field] = []
         if self._keep_host and request.authority:
             fields.append((b"host", request.authority))
         before: dict[bytes, list[bytes]] = {}
         via: list[bytes] = []
         for field in end_to_end(request.fields):
-            name, value = field
-            if name in (b"host", b"expect"):
+            name = field[0]
+            if name in self._plain:
+                fields.append(field)
+            elif name in (b"host", b"expect"):
                 continue  # the one is written anew, the other is between each two hops
-            if name == b"via":
-                via.append(value)
+            elif name == b"via":
+                via.append(field[1])
             elif is_forwarding(name):
-                before.setdefault(name, []).append(value)
+                before.setdefault(name, []).append(field[1])
             elif not (b"_" in name and _is_disguised(name)):
                 fields.append(field)
+                self._learn(name)
         fields.append((b"via", b", ".join([*via, self._via[request.minor]])))
-        fields += self._forwarded(request, peer, before if trusted else {})
-        return fields
+        peer = peer_host(request.peer)
+        trusted = bool(self._trusted) and is_trusted(peer, self._trusted)
+        if trusted and before:
+            return fields + self._forwarded(request.authority, peer, before)
+        said = self._said.get((request.peer, request.authority))
+        if said is None:
+            said = self._forwarded(request.authority, peer, {})
+            if len(request.authority) <= LONGEST_NAME:
+                if len(self._said) >= KEPT:
+                    self._said.clear()
+                self._said[request.peer, request.authority] = said
+        return fields + said
 
-    def _forwarded(self, request: Request, peer: str, before: dict[bytes, list[bytes]]) -> list[Field]:
+    def _learn(self, name: bytes) -> None:
+        """Remember that fields of that name go on as they came."""
+        if len(name) <= LONGEST_NAME:
+            if len(self._plain) >= KEPT:
+                self._plain.clear()
+            self._plain.add(name)
+
+    def _forwarded(self, authority: bytes, peer: str, before: dict[bytes, list[bytes]]) -> list[Field]:
         """Who the client is: what a trusted peer has said, and the peer itself."""
         node = peer.encode("ascii", "replace") or b"unknown"
         quoted = b'"[%b]"' % node if b":" in node else node
         said = [b"for=" + quoted, b"proto=http"]
-        if request.authority:
-            said.append(b"host=" + (request.authority if is_token(request.authority) else b'"%b"' % request.authority))
+        if authority:
+            said.append(b"host=" + (authority if is_token(authority) else b'"%b"' % authority))
         fields = [
             (b"forwarded", b", ".join([*before.pop(b"forwarded", []), b";".join(said)])),
             (b"x-forwarded-for", b", ".join([*before.pop(b"x-forwarded-for", []), node])),
             (b"x-forwarded-proto", before.pop(b"x-forwarded-proto", [b"http"])[-1]),
         ]
-        host = before.pop(b"x-forwarded-host", [request.authority] if request.authority else [])
+        host = before.pop(b"x-forwarded-host", [authority] if authority else [])
         if host:
             fields.append((b"x-forwarded-host", host[-1]))
         return fields + [(name, value) for name, values in before.items() for value in values]

@@ -49,10 +49,11 @@ class Known:
         self.peer = request.peer
         self.authority = request.authority
         self.minor = request.minor
-        self.has_passed = forwarder.has_passed(request)
+        names = {name for name, _ in request.fields}
+        self.has_passed = b"via" in names and forwarder.has_passed(request)
         self.fields: Fields = tuple(forwarder.request_fields(request))
-        self.upgrades = _asks_for_websocket(request)
-        self.has_length = request.get(b"content-length") is not None
+        self.upgrades = b"upgrade" in names and _asks_for_websocket(request)
+        self.has_length = b"content-length" in names
         self.is_plain = not (self.has_passed or self.upgrades or self.has_length)
 
     def is_of(self, request: Request) -> bool:

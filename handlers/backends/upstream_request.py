@@ -14,7 +14,7 @@ CHUNKED = -2
 """What stands for a length where there is no body, or where only its chunks tell it."""
 
 _TARGET = re.compile(rb"[\x21-\x7e]++").fullmatch
-_FRAMING = (b"content-length", b"transfer-encoding")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 _METHODS = {method: method.encode() for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 
@@ -63,25 +63,24 @@ def _write_line(method: str, target: str) -> bytes:
 
 
 def _write_block(fields: Fields, host: bytes, length: int) -> bytes:
-    lines, hosts = [b""], 0
-    for name, value in fields:
-        lower = name.lower()
-        if lower in _FRAMING:
-            raise ValueError(f"{lower.decode()} is not a handler's to send: it follows from the body")
-        hosts += lower == b"host"
-        lines.append(b"%b: %b\r\n" % (name, value))
-    if not hosts:
-        hosts, lines[0] = 1, b"host: %b\r\n" % host
-    if hosts != 1:
+    names = [name.lower() for name, _ in fields]
+    if not _FRAMING.isdisjoint(names):
+        raise ValueError("content-length and transfer-encoding are not a handler's to send: they follow from the body")
+    hosts = names.count(b"host")
+    if hosts > 1:
         raise ValueError("the request has more than one Host")
+    parts = [] if hosts else [b"host: ", host, b"\r\n"]
+    for name, value in fields:
+        parts += (name, b": ", value, b"\r\n")
     if length >= 0:
-        lines.append(b"content-length: %d\r\n" % length)
+        parts.append(b"content-length: %d\r\n" % length)
     elif length == CHUNKED:
-        lines.append(b"transfer-encoding: chunked\r\n")
-    lines.append(b"\r\n")
-    block = b"".join(lines)
+        parts.append(b"transfer-encoding: chunked\r\n")
+    parts.append(b"\r\n")
+    block = b"".join(parts)
     found = field_block(block)
-    if found is None or found.end() != len(block) or block.count(b"\n") != len(lines) - (not lines[0]):
+    lines = len(fields) + (not hosts) + (length >= 0 or length == CHUNKED) + 1
+    if found is None or found.end() != len(block) or block.count(b"\n") != lines:
         raise ValueError("a field's name or value is not well-formed")
     return block
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.forwarding import Forwarder, end_to_end, is_trusted, parse_networks, peer_host
+from handlers.forwarding import KEPT, LONGEST_NAME, Forwarder, end_to_end, is_trusted, parse_networks, peer_host
 from handlers.messages import Field, Fields, Request
 
 LOCAL = parse_networks(["127.0.0.0/8", "::1"])
@@ -175,3 +175,53 @@ def test_what_is_no_network_is_said(text: str) -> None:
 
 def test_a_peers_host() -> None:
     assert [peer_host(peer) for peer in ("127.0.0.1:80", "[::1]:80", "unix")] == ["127.0.0.1", "::1", ""]
+
+
+# --- what is kept in mind
+
+
+def test_what_is_said_of_a_client_is_kept_for_it_alone_and_is_bounded() -> None:
+    forwarder = Forwarder("us")
+    for number in range(KEPT + 1):
+        peer = f"10.{number >> 8}.{number & 255}.1"
+        for authority in (b"a.example", b"b.example"):
+            fields = dict(forwarder.request_fields(Request("GET", "/", (), authority=authority, peer=f"{peer}:80")))
+            assert fields[b"x-forwarded-for"] == peer.encode()
+            assert fields[b"x-forwarded-host"] == authority
+        assert len(forwarder._said) <= KEPT
+    before = len(forwarder._said)
+    for size, more in ((LONGEST_NAME, 1), (LONGEST_NAME + 1, 1)):
+        forwarder.request_fields(Request("GET", "/", (), authority=b"a" * size, peer="1.1.1.1:1"))
+        assert len(forwarder._said) == before + more
+
+
+def test_names_that_go_on_are_kept_and_are_bounded() -> None:
+    forwarder = Forwarder("us")
+    for number in range(KEPT + 1):
+        forwarder.request_fields(Request("GET", "/", ((b"x-%d" % number, b"1"),), peer="1.1.1.1:1"))
+        assert len(forwarder._plain) <= KEPT
+    before = len(forwarder._plain)
+    for size, more in ((LONGEST_NAME, 1), (LONGEST_NAME + 1, 1)):
+        fields = forwarder.request_fields(Request("GET", "/", ((b"y" * size, b"1"),), peer="1.1.1.1:1"))
+        assert (b"y" * size, b"1") in fields
+        assert len(forwarder._plain) == before + more
+
+
+def test_a_name_that_connection_names_is_dropped_though_it_is_known_to_go_on() -> None:
+    forwarder = Forwarder("us")
+    plain: Fields = ((b"x-own", b"1"),)
+    assert plain[0] in forwarder.request_fields(Request("GET", "/", plain, peer="1.1.1.1:1"))
+    named = Request("GET", "/", ((b"connection", b"X-Own"), *plain), peer="1.1.1.1:1")
+    assert plain[0] not in forwarder.request_fields(named)
+    assert plain[0] in forwarder.request_fields(Request("GET", "/", plain, peer="1.1.1.1:1"))
+
+
+def test_what_a_client_says_of_itself_is_never_kept() -> None:
+    forwarder = Forwarder("us", trusted=parse_networks(["10.0.0.1"]))
+    liar = ((b"x-forwarded-for", b"6.6.6.6"),)
+    trusted = dict(forwarder.request_fields(Request("GET", "/", liar, peer="10.0.0.1:1")))
+    assert trusted[b"x-forwarded-for"] == b"6.6.6.6, 10.0.0.1"
+    again = dict(forwarder.request_fields(Request("GET", "/", (), peer="10.0.0.1:1")))
+    assert again[b"x-forwarded-for"] == b"10.0.0.1"
+    other = dict(forwarder.request_fields(Request("GET", "/", liar, peer="10.0.0.2:1")))
+    assert other[b"x-forwarded-for"] == b"10.0.0.2"
