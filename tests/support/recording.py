@@ -72,7 +72,12 @@ class ByHttptools:
         self._target = self._body = b""
 
     def feed(self, data: bytes) -> Iterator[Recorded | None]:
-        self._parser.feed_data(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as asked:
+            # Asked for, and not agreed to: what follows is HTTP as before, for which this parser is of no use.
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(data[asked.args[0] :])
         found, self._found = self._found, []
         yield from found
 
