@@ -36,6 +36,7 @@ HOT = (
     "server/service.py",
     "server/telling.py",
     "server/transport.py",
+    "server/tunnel.py",
     "statemachines/engine.py",
 )
 COMPILING = os.environ.get("CLERESTORY_COMPILE") == "1"

@@ -4,6 +4,8 @@ What passes is the tunnel's (handlers.tunnel); here is how this end's socket is 
 tunnel, which has no request that could be its last: it goes on until the drain's deadline, and is cut then.
 """
 
+from typing import ClassVar
+
 from handlers.tunnel import GoneError, Tunnel
 from server.sender import Sender
 from server.service import Service
@@ -20,9 +22,9 @@ class NearEnd(Sender):
 
     __slots__ = ("bytes_in", "input", "peer", "taken")
 
-    gone = T.PEER_RESET
-    over = T.TUNNEL_ENDED
-    broken = T.TUNNEL_BROKEN
+    gone: ClassVar[T] = T.PEER_RESET
+    over: ClassVar[T] = T.TUNNEL_ENDED
+    broken: ClassVar[T] = T.TUNNEL_BROKEN
 
     def __init__(self, service: Service, transport: Transport, descriptor: int, peer: str) -> None:
         super().__init__(service, transport, descriptor)
