@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import catalogue, machine
-from benchmarks.catalogue import Entry, Place, filled, ours, peer
+from benchmarks.catalogue import COMPILED, Entry, Place, filled, ours, peer
 from benchmarks.plot import Kind
 
-OURS, NGINX, HAPROXY = "Clerestory", "nginx", "HAProxy"
+OURS, COMPILED_OURS, NGINX, HAPROXY = "Clerestory", "Clerestory compiled", "nginx", "HAProxy"
 STARLETTE, AIOHTTP = "Starlette + httpx", "aiohttp"
 PYTHON = (STARLETTE, AIOHTTP)
 
@@ -31,6 +31,14 @@ def entries(upstream: int) -> tuple[Entry, ...]:
             Kind.OURS,
             workloads=workloads,
             settings="history and histograms on; every answer through the strict gate",
+        ),
+        Entry(
+            COMPILED_OURS,
+            ours("--parser", "httptools", "--no-access-log", "--no-xray", target=url),
+            Kind.OURS,
+            workloads=workloads,
+            settings="the same sources, what a client's connection passes compiled to C by mypyc",
+            build=COMPILED,
         ),
         Entry(
             NGINX,

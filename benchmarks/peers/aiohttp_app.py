@@ -30,13 +30,8 @@ async def file(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(found) if found else web.Response(status=404)
 
 
-def main(port: int) -> None:
-    """Serve until SIGTERM."""
-    app = web.Application()
-    app.router.add_get("/constant", constant)
-    app.router.add_get("/emails/{number}", email)
-    app.router.add_post("/echo", echo)
-    app.router.add_get("/files/{name}", file)
+def serve(app: web.Application, port: int) -> None:
+    """Serve `app` until SIGTERM."""
     web.run_app(
         app,
         host="127.0.0.1",
@@ -47,6 +42,16 @@ def main(port: int) -> None:
         keepalive_timeout=3600,
         loop=uvloop.new_event_loop(),
     )
+
+
+def main(port: int) -> None:
+    """Serve until SIGTERM."""
+    app = web.Application()
+    app.router.add_get("/constant", constant)
+    app.router.add_get("/emails/{number}", email)
+    app.router.add_post("/echo", echo)
+    app.router.add_get("/files/{name}", file)
+    serve(app, port)
 
 
 if __name__ == "__main__":

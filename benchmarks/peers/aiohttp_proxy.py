@@ -6,8 +6,9 @@ import sys
 from collections.abc import AsyncIterator
 
 import aiohttp  # type: ignore[import-not-found]
-import uvloop  # type: ignore[import-not-found]
 from aiohttp import web
+
+from benchmarks.peers.aiohttp_app import serve
 
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 UPSTREAM = os.environ["BENCHMARK_UPSTREAM"]
@@ -41,16 +42,7 @@ def main(port: int) -> None:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", ask)
     app.cleanup_ctx.append(session)
-    web.run_app(
-        app,
-        host="127.0.0.1",
-        port=port,
-        access_log=None,
-        print=lambda *_: None,
-        backlog=4096,
-        keepalive_timeout=3600,
-        loop=uvloop.new_event_loop(),
-    )
+    serve(app, port)
 
 
 if __name__ == "__main__":

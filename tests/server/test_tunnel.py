@@ -75,6 +75,16 @@ class Stage:
         one.close()
         self.bench.settle()
 
+    def fill(self) -> int:
+        """Let the upstream send until nothing is taken any more, since the client does not read. How much it was."""
+        size = 0
+        try:
+            while True:
+                size += self.far.send(b"x" * 65536)
+                self.bench.settle()
+        except BlockingIOError:
+            return size
+
     def read(self, enough: Callable[[bytes], bool]) -> bytes:
         """What the client receives, until it is enough. Its window is small: the kernel takes its time."""
         data = bytearray()
@@ -143,13 +153,7 @@ def test_of_the_two_interests_only_that_is_registered_which_can_be_used(stage: S
     client = stage.agree()
     near, far, interests = client.connection, stage.upstream(), stage.bench.poller.interests
     assert (interests[near.descriptor], interests[far.descriptor]) == (READABLE, READABLE)
-    size = 0
-    try:
-        while True:
-            size += stage.far.send(b"x" * 65536)
-            stage.bench.settle()
-    except BlockingIOError:
-        pass
+    size = stage.fill()
     assert (interests[near.descriptor], interests[far.descriptor]) == (READABLE | WRITABLE, 0)
     client.far.sendall(b"the other way goes on")
     assert stage.heard() == b"the other way goes on"
@@ -219,12 +223,7 @@ def test_a_reset_of_the_upstream_is_a_reset_at_the_client(stage: Stage) -> None:
 def test_a_reset_is_noticed_while_nothing_is_read(stage: Stage) -> None:
     """The client does not read, so the upstream is not read from either; that it has gone is seen all the same."""
     client = stage.agree()
-    try:
-        while True:
-            stage.far.send(b"x" * 65536)
-            stage.bench.settle()
-    except BlockingIOError:
-        pass
+    stage.fill()
     stage.reset(stage.far)
     stage.bench.settle()
     assert client.connection.state is S.CLOSED
@@ -259,13 +258,7 @@ def test_a_hang_up_that_nobody_can_act_upon_does_not_spin(stage: Stage) -> None:
     """Both directions are shut at the upstream's socket; what it sent last waits for a client that does not read."""
     client = stage.agree()
     client.read_all()
-    sent = 0
-    try:
-        while True:
-            sent += stage.far.send(b"x" * 65536)
-            stage.bench.settle()
-    except BlockingIOError:
-        pass
+    sent = stage.fill()
     stage.far.shutdown(socket.SHUT_WR)
     client.far.shutdown(socket.SHUT_WR)
     stage.bench.settle()  # the loop does not spin

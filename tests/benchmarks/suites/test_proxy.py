@@ -64,13 +64,13 @@ def test_the_report_holds_ours_against_the_others_by_medians() -> None:
     text = report.text()
     aims, cpu, memory, who = report.tables
     assert [row[1:] for row in aims.rows] == [
-        (NGINX, "5.00", "4.00", "yes"),
-        (HAPROXY, "", "2.00", ""),
-        (AIOHTTP, "0.25", "0.27", "no"),
-        ("itself", "1.00 MiB", "1.00 MiB", "yes"),
+        (OURS, NGINX, "5.00", "4.00", "yes"),
+        (OURS, HAPROXY, "", "2.00", ""),
+        (OURS, AIOHTTP, "0.25", "0.27", "no"),
+        (OURS, "itself", "1.00 MiB", "1.00 MiB", "yes"),
     ]
     assert [row[0] for row in cpu.rows][::2] == [NGINX, HAPROXY, OURS, AIOHTTP]
     assert memory.rows[0] == (NGINX, "10.0 MiB", "1.00 MiB", "128 KiB")
     assert "not installed" in text
-    assert len(who.rows) == len(NAMES)
+    assert len(who.rows) == len(NAMES) + 1, "ours is there compiled, too"
     assert "<svg" in report.plots["proxy"]

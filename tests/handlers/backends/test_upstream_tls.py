@@ -83,6 +83,21 @@ class Server:
         self.flush()
 
 
+def agreed_by_hand(
+    authority: Authority, ours: socket.socket, theirs: socket.socket, name: str
+) -> tuple[TLS, ssl.SSLObject, ssl.MemoryBIO]:
+    """TLS over a socket pair, to a server that is a.example, as far as to its answer; and what that server reads."""
+    tls = TLS(ours, client_context(authority.file), name)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = authority.server("a.example").wrap_bio(incoming, outgoing, server_side=True)
+    tls.begin_handshake()
+    incoming.write(theirs.recv(65536))
+    with pytest.raises(ssl.SSLWantReadError):
+        server.do_handshake()
+    theirs.sendall(outgoing.read())
+    return tls, server, incoming
+
+
 def shaking(bench: Bench, context: ssl.SSLContext, **how: Any) -> tuple[Asker, Server]:
     """An asker, and an upstream that has been connected to."""
     asker = bench.ask(**how)
@@ -211,15 +226,7 @@ def test_a_name_is_checked_as_a_name(authority: Authority) -> None:
     for name, good in (("a.example", True), ("b.example", False)):
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            tls = TLS(ours, client_context(authority.file), name)
-            server = authority.server("a.example").wrap_bio(
-                incoming := ssl.MemoryBIO(), outgoing := ssl.MemoryBIO(), server_side=True
-            )
-            tls.begin_handshake()
-            incoming.write(theirs.recv(65536))
-            with pytest.raises(ssl.SSLWantReadError):
-                server.do_handshake()
-            theirs.sendall(outgoing.read())
+            tls, _, _ = agreed_by_hand(authority, ours, theirs, name)
             if good:
                 assert tls.go_on()
             else:
@@ -385,15 +392,7 @@ def test_a_byte_counts_as_sent_only_when_the_socket_has_taken_it(authority: Auth
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        tls = TLS(ours, client_context(authority.file), "a.example")
-        server = authority.server("a.example").wrap_bio(
-            incoming := ssl.MemoryBIO(), outgoing := ssl.MemoryBIO(), server_side=True
-        )
-        tls.begin_handshake()
-        incoming.write(theirs.recv(65536))
-        with pytest.raises(ssl.SSLWantReadError):
-            server.do_handshake()
-        theirs.sendall(outgoing.read())
+        tls, server, incoming = agreed_by_hand(authority, ours, theirs, "a.example")
         assert tls.go_on()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         data = (bytes(range(256)) * PIECE)[: 3 * PIECE + 5]
