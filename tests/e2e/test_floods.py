@@ -126,16 +126,23 @@ def test_a_thousand_attackers_of_each_kind_leave_the_server_to_others(start: Sta
         name: [Client(server.address, data=raw, window=4096) for _ in range(200)] for name, raw in kinds.items()
     }
     try:
-        waits = []
+        waits, works = [], []
         with Client(server.address) as probe:
             while not server.events("connection_ended", state="SENDING_RESPONSE"):
-                begun = time.monotonic()
+                work, begun = server.loop_cpu(), time.monotonic()
                 assert probe.get("/hello").status == 200
                 waits.append(time.monotonic() - begun)
+                works.append(server.loop_cpu() - work)
                 time.sleep(0.01)
         median, p99 = statistics.median(waits), statistics.quantiles(waits, n=100)[98]
-        figure(f"a probe beside a thousand attackers: median {median * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
-        assert p99 < 1
+        behind = statistics.quantiles(works, n=100)[98]
+        figure(
+            f"a probe beside a thousand attackers: median {median * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, "
+            f"of work {behind * 1e3:.2f} ms"
+        )
+        # As in test_fairness: the server's work while a probe waits counts, not when the machine lets it work.
+        assert median < 0.1
+        assert behind < 0.1
         for client in attackers["silence"]:
             assert client.end() == "closed"
         for client in attackers["head"]:

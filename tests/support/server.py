@@ -149,6 +149,10 @@ class ServerProcess:
         fields = text.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
 
+    def loop_cpu(self) -> float:
+        """Seconds that its loop's thread has run, to the nanosecond: how long it was not let run does not count."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def memory(self) -> int:
         """Bytes of memory that are its own: resident and not shared with a file."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
