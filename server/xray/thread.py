@@ -147,7 +147,11 @@ class XRay:
 
 
 class ReservingListener(Listener):
-    """A listener that has descriptors put by: when there are none it gives up one of these and accepts all the same."""
+    """A listener that has descriptors put by: when there are none it gives up one of these and accepts all the same.
+
+    accept(2) wants a descriptor before it looks whether anybody waits. So behind the last one who did, one is given up
+    for nothing, and put by again: else the server would take it, and the reserve be gone with half of those it is for.
+    """
 
     __slots__ = ("_kept",)
 
@@ -171,6 +175,7 @@ class ReservingListener(Listener):
         """As Listener.accept."""
         while (fact := super().accept(ready)) is T.DESCRIPTORS_EXHAUSTED and self._kept:
             os.close(self._kept.pop())
+        self._refill()
         return fact
 
     def close(self) -> None:

@@ -1,6 +1,8 @@
 """The x-ray as it is served: with all slots taken, without descriptors, on a Unix socket, beyond loopback, and as a
 process of the command line starts and ends it."""
 
+import contextlib
+import gc
 import json
 import os
 import resource
@@ -44,6 +46,7 @@ def all_taken() -> Iterator[Callable[[], None]]:
     taken: list[int] = []
 
     def take() -> None:
+        gc.collect()  # what earlier tests have left gives its descriptors back now, not in the middle of this one
         used = len(os.listdir("/proc/self/fd"))
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + 64, limits[1]))
         try:
@@ -59,24 +62,24 @@ def all_taken() -> Iterator[Callable[[], None]]:
 
 
 def test_it_answers_without_a_descriptor_left_and_says_so(all_taken: Callable[[], None]) -> None:
-    """The client's ends are descriptors of this same process, so they are made before there are none."""
-    with live(hello) as server:
-        mine = [socket.socket() for _ in range(RESERVE)]
+    """One after the other: accept(2) says that there is no descriptor before it looks whether anybody waits, so the
+    reserve may lose no more than it accepts. The client's ends are descriptors of this same process, made before."""
+    with live(hello) as server, contextlib.ExitStack() as open_clients:
+        mine = [open_clients.enter_context(socket.socket()) for _ in range(RESERVE)]
         all_taken()
-        for one in mine:
-            one.connect(server.xray_address)
+        for place, one in enumerate(mine, 1):
             one.settimeout(20)
+            one.connect(server.xray_address)
             one.sendall(b"GET /snapshot.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        for one in mine:
             answer = b""
             while b"}}" not in answer[-40:] and not answer.endswith(b"]}"):
                 answer += one.recv(65536)
+            assert len(server.xray._listener._kept) == RESERVE - place
             snapshot = json.loads(answer.partition(b"\r\n\r\n")[2])
             (banner,) = [banner for banner in snapshot["banners"] if banner["kind"] == "descriptors"]
             assert banner["level"] == "critical"
             assert banner["text"].endswith("descriptors are open: 0 are left.")
-        for one in mine:
-            one.close()
+        open_clients.close()
         eventually(lambda: len(server.xray._listener._kept) == RESERVE, what="the reserve")
 
 
