@@ -22,12 +22,15 @@ from server.tunnel import NearEnd
 from server.xray.missed import Missed
 from statemachines.connection import State as S
 from statemachines.connection import Trigger as T
-from statemachines.contract import HUNG_UP, Way
+from statemachines.contract import EXCERPT, HUNG_UP, Way
 from statemachines.engine import Edge
 
 EMPTY_LINE = (b"\r", b"\r\n")
 """What some clients send behind a body (RFC 9112 section 2.2). It is no beginning of a request: its 408 would be taken
 for the answer to the next one."""
+
+REFUSED = 4 * EXCERPT
+"""Bytes kept of what was refused: the connection is about to end, and somebody will ask what was wrong with it."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -35,14 +38,14 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Connection(NearEnd):
     """One client's connection."""
 
-    __slots__ = ("accepted_at", "body", "lingered", "piece", "reader", "refusal")
+    __slots__ = ("accepted_at", "body", "last_in", "last_out", "lingered", "piece", "reader", "refusal")
 
     def __init__(self, service: Service, transport: Transport, descriptor: int, peer: str) -> None:
         super().__init__(service, transport, descriptor, peer)
         self.reader = HeadReader(service.limits, service.codec, peer)
         self.body: BodyReader | None = None
         self.refusal: Refusal | None = None
-        self.piece = b""
+        self.piece = self.last_in = self.last_out = b""
         self.lingered = 0
         self.accepted_at = self.since
 
@@ -70,6 +73,11 @@ class Connection(NearEnd):
         moved = self.taken if node.state is S.READING_BODY else self.sent
         return *facts, self.service.paces[node.index], self.progressed, self.spent[node.index], moved
 
+    def excerpts(self) -> tuple[bytes, bytes]:
+        """How the last head began that came, and the last that was sent (contract.EXCERPT). Of what was refused more is
+        kept; of a body that was, instead of its head."""
+        return self.last_in, self.last_out
+
     # --- when ready
 
     def read_head(self, ready: int) -> T | None:
@@ -90,11 +98,13 @@ class Connection(NearEnd):
             return None  # another event of this batch has had it
         else:
             data = self.input
+        self.last_in = data[:EXCERPT]
         reader = self.reader
         try:
             request = reader.read(data)
         except Refusal as refusal:
             self.refusal = refusal
+            self.last_in = data[:REFUSED]
             self.input = b""
             return T.HEAD_REFUSED
         if request is None:
@@ -139,6 +149,7 @@ class Connection(NearEnd):
             return T.PEER_CLOSED
         if not self.lingered and self.history[-1][1].source.state is S.AWAITING_REQUEST:
             self._tell_missed()
+            self.last_in = data[:EXCERPT]
         self.bytes_in += len(data)
         self.lingered += len(data)
         return T.LINGER_EXHAUSTED if self.lingered > self.service.limits.max_linger else None
@@ -257,6 +268,7 @@ class Connection(NearEnd):
             piece, consumed = self.body.feed(data)
         except Refusal as refusal:
             self.refusal = refusal
+            self.last_in = data[:REFUSED] or self.last_in
             return T.BODY_REFUSED
         self.taken += consumed
         self.input = data[consumed:]

@@ -26,6 +26,7 @@ from handlers.tunnel import Tunnel
 from server.http.responses import Head, ResponseError
 from server.telling import tell_cause
 from statemachines.connection import Trigger as T
+from statemachines.contract import EXCERPT
 
 if TYPE_CHECKING:
     from server.connection import Connection
@@ -237,6 +238,7 @@ class Exchange:
         service = connection.service
         self.head = head = service.heads.head(response, method, minor, keep_alive, service.loop.now)
         service.statuses[response.status] += 1
+        connection.last_out = head.data[:EXCERPT]
         return head
 
     @property

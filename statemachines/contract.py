@@ -181,6 +181,12 @@ class Facts(NamedTuple):
     moved: int = 0
 
 
+EXCERPT = 256
+"""Bytes kept of the head that a machine last received, and of that which it last sent, by machines that have a method
+`excerpts`: the line that says what is asked or answered, and the fields that come first. An idle connection holds them,
+so they are few."""
+
+
 class Loop(Protocol):
     """What a loop offers to whatever runs on it."""
 

@@ -16,7 +16,7 @@ from handlers.backends.upstream_call import Call, UpstreamError
 from handlers.backends.upstream_framing import UntilClose
 from handlers.backends.upstream_tls import TLS, Untrusted
 from handlers.backends.upstream_tunnel import FarEnd
-from statemachines.contract import HUNG_UP, Interest
+from statemachines.contract import EXCERPT, HUNG_UP, Interest
 from statemachines.upstream import State as S
 from statemachines.upstream import Trigger as T
 
@@ -58,6 +58,10 @@ class UpstreamConnection(FarEnd):
         if node.patience:
             return facts
         return *facts, self.pool.send_pace, self.progressed, self.spent[self.node.index], self.sent
+
+    def excerpts(self) -> tuple[bytes, bytes]:
+        """How the last head began that came, and the last that was sent (contract.EXCERPT)."""
+        return self.last_in, self.last_out
 
     def is_overdue(self, now: float) -> bool:
         """Whether the state has lasted too long, or the upstream takes the request too slowly."""
@@ -168,6 +172,7 @@ class UpstreamConnection(FarEnd):
         self.served += 1
         self.spent = self.pool.unspent[:]
         self.output = call.data
+        self.last_out = call.data[:EXCERPT]
         return self._send()
 
     def send_piece(self) -> T | None:

@@ -13,7 +13,7 @@ from handlers.backends.upstream_framing import Body, body_of
 from handlers.backends.upstream_gate import UNTIL_CLOSE, Garbage, Head
 from handlers.backends.upstream_tls import TLS
 from handlers.grammar import members
-from statemachines.contract import HUNG_UP
+from statemachines.contract import EXCERPT, HUNG_UP
 from statemachines.engine import Machine
 from statemachines.upstream import Trigger as T
 
@@ -43,6 +43,8 @@ class Receiver(Machine):
         "head",
         "input",
         "interim",
+        "last_in",
+        "last_out",
         "pool",
         "received",
         "socket",
@@ -54,6 +56,7 @@ class Receiver(Machine):
         self.socket: socket.socket | TLS = connected
         self.call: Call | None = None
         self.bytes_in = 0
+        self.last_in = self.last_out = b""
         self.begin_exchange()
 
     def begin_exchange(self) -> None:
@@ -144,6 +147,7 @@ class Receiver(Machine):
         if not data:
             return self._end_of_input()
         self.input = self.input + data if self.input else data
+        self.last_in = self.input[:EXCERPT]
         return self.look()
 
     def look(self) -> T | None:

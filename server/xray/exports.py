@@ -5,7 +5,7 @@
     perfetto   Chrome's trace event format, for https://ui.perfetto.dev
     recording  JSON, for `python -m server replay FILE`
 
-Queries are hidden unless `secrets` are asked for, as everywhere.
+What may carry a secret is hidden unless `secrets` are asked for, as everywhere.
 """
 
 import json
@@ -14,16 +14,11 @@ from typing import Any
 
 from handlers.operations import span
 from server.xray.recorder import Recording
+from server.xray.redaction import hidden, message_lines
 from statemachines.contract import Interest
 from statemachines.engine import Edge
 
 FORMAT = "clerestory recording"
-
-
-def hidden(request: str) -> str:
-    """A request line with its query hidden: `GET /search?...`."""
-    line, mark, _ = request.partition("?")
-    return f"{line}?..." if mark else line
 
 
 def request_of(one: Recording, *, secrets: bool = False) -> str:
@@ -63,6 +58,9 @@ def as_text(one: Recording, *, secrets: bool = False) -> str:
         stay = f"{stayed * 1000:10.3f} ms" if stayed is not None else "          ?  "
         mark = " " if edge.row.way.name != "FAULT" else "!"
         lines.append(f"{at:10.3f} s {mark} {edge.source.state:<18}{stay}  {edge.trigger} -> {edge.dest.state}")
+    for label, data in (("the last head that came begins", one.received), ("the last that went begins", one.sent)):
+        if data:
+            lines += [f"{label}:", *(f"    {line}" for line in message_lines(data, secrets=secrets))]
     return "\n".join(lines) + "\n"
 
 
@@ -87,6 +85,9 @@ def as_mermaid(one: Recording, *, secrets: bool = False) -> str:
         stay = f" after {stayed * 1000:.3f} ms" if stayed is not None else ""
         lines.append(f"    {_arrow(edge, departures)}: {edge.trigger}{stay}")
         lines.append(f"    Note over M: {edge.dest.state}")
+    for label, data in (("came last", one.received), ("went last", one.sent)):
+        first = message_lines(data, secrets=secrets)[:1]
+        lines += [f"    Note over P,M: {label}: {_plain(line)}" for line in first]
     if one.ended_at is not None:
         lines.append(f"    Note over P,B: ended by {one.ending()}")
     return "\n".join(lines) + "\n"
@@ -126,6 +127,9 @@ def as_perfetto(one: Recording, *, secrets: bool = False) -> str:
         events.append(
             {"ph": "i", "s": "t", "name": edge.trigger, "cat": "trigger", "ts": _micro(at), **thread, "args": arguments}
         )
+    for label, data in (("last_received", one.received), ("last_sent", one.sent)):
+        if data:
+            events[-1]["args"][label] = "\n".join(message_lines(data, secrets=secrets))
     return json.dumps({"traceEvents": events, "displayTimeUnit": "ms", "otherData": {"machine": name}}, indent=1)
 
 
@@ -152,6 +156,8 @@ def as_recording(one: Recording, *, secrets: bool = False) -> str:
             "bytes_out": one.bytes_out,
             "whole": one.whole,
             "ended": one.ended_at is not None,
+            "received": message_lines(one.received, secrets=secrets),
+            "sent": message_lines(one.sent, secrets=secrets),
             "cause": one.edge.row.ends if one.edge is not None else None,
             "passages": [
                 {

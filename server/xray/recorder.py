@@ -2,8 +2,8 @@
 
 A machine remembers its last passages anyway (statemachines.engine.HISTORY). When it has ended, its recording goes into
 one of two rings: abnormal ends are few, interesting and kept long; normal ones are many and kept for a moment. Both are
-bounded, and so is each recording: of a request only its line is kept, cut at LONGEST, and no field. At the bounds all
-of it takes some 5 MiB, with targets of usual length.
+bounded, and so is each recording: of a request its line is kept, cut at LONGEST, and of the messages how the last one
+of each side began (contract.EXCERPT). At the bounds all of it takes some 6 MiB, with targets of usual length.
 
 What a recording becomes for others to read: server.xray.exports.
 """
@@ -54,6 +54,9 @@ class Recording:
     path: Passages
     note: str = ""
     """What is to be said of it besides."""
+    received: bytes = b""
+    sent: bytes = b""
+    """How the last heads began (contract.EXCERPT): whoever shows them redacts them (server.xray.redaction)."""
 
     @property
     def whole(self) -> bool:
@@ -81,6 +84,13 @@ def passages(machine: Machine) -> list[tuple[float, Edge]]:
     return unrolled(trail, end)
 
 
+def excerpts(machine: Machine) -> tuple[bytes, bytes]:
+    """How the last head began that came to a machine, and the last that it sent; empty where it has none to show."""
+    told: Any = getattr(machine, "excerpts", tuple)()
+    received, sent = told or (b"", b"")
+    return received, sent
+
+
 def recording_of(
     machine: Machine, facts: Facts, history: Iterable[tuple[float, Edge]], edge: Edge | None = None, note: str = ""
 ) -> Recording:
@@ -102,6 +112,7 @@ def recording_of(
         facts.bytes_out,
         path,
         note,
+        *excerpts(machine),
     )
 
 

@@ -38,13 +38,18 @@ moved) or `rate` (too few). `request` hides its query (`?...`). `requests` are t
 
     GET /connections/{id}
     Row and {"now": ..., "ended": null, "truncated": false, "spent": {"READING_HEAD": 0.1, ...in this exchange...},
-     "fields": [["user-agent", "curl/8"], ["cookie", "(redacted)"]], "path": [Passage, ...oldest first...]}
+     "fields": [["user-agent", "curl/8"], ["cookie", "(redacted)"]], "path": [Passage, ...oldest first...],
+     "received": ["GET /emails/7?... HTTP/1.1", ...lines...], "sent": ["HTTP/1.1 200 OK", ...lines...]}
+
+`received` and `sent` are how the last heads began that came and that went (contract.EXCERPT bytes of each, more of what
+was refused), redacted (server.xray.redaction); `...` stands last where it was cut.
 
     Passage
     {"at": 5061.0, "age": 62.4, "source": "AWAITING_REQUEST", "trigger": "HEAD_RECEIVED", "dest": "QUERYING_BACKEND",
      "way": "HAPPY", "row": 0, "stayed": 0.8}
 
-Of one that has ended: Ended and {"now": ..., "ended": {"cause": "deadline", "state": "READING_HEAD", "ago": 3.0}}.
+Of one that has ended: Ended and {"now": ..., "ended": {"cause": "deadline", "state": "READING_HEAD", "ago": 3.0},
+"received": [...], "sent": [...]}.
 With `?format=text`, `mermaid`, `perfetto` or `recording`, of either: an export (server.xray.exports).
 
 `stayed` is how long it had been in `source`; null for the first that is remembered. `row` is the row's number in
@@ -86,7 +91,7 @@ from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
 from server.xray.cut import Blocked, Cut
-from server.xray.exports import headline, hidden
+from server.xray.exports import headline, request_of
 from server.xray.recorder import Recording
 from server.xray.snapshot import Row, identity_of, row
 from statemachines.contract import Deadline, Table, Unbounded
@@ -158,7 +163,7 @@ def path_json(engine: Engine, history: Iterable[tuple[float, Edge]], now: float)
     return found
 
 
-def ended_json(one: Recording, now: float) -> JSON:
+def ended_json(one: Recording, now: float, *, secrets: bool = False) -> JSON:
     """Ended."""
     edge, ended_at = one.edge, one.ended_at
     assert edge is not None
@@ -175,12 +180,12 @@ def ended_json(one: Recording, now: float) -> JSON:
         "state": edge.source.state,
         "trigger": edge.trigger,
         "way": edge.row.way.name,
-        "request": hidden(one.request),
+        "request": request_of(one, secrets=secrets),
         "requests": one.requests,
         "bytes_in": one.bytes_in,
         "bytes_out": one.bytes_out,
         "truncated": not one.whole,
-        "why": headline(one),
+        "why": headline(one, secrets=secrets),
         "path": path_json(one.engine, one.path, now),
     }
 

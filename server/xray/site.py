@@ -17,7 +17,7 @@ from server.xray.filters import USUAL, named, parse
 from server.xray.guard import Guard
 from server.xray.metrics import CONTENT_TYPE, metrics
 from server.xray.orders import Close, anyway, closable
-from server.xray.shape import JSON, ended_json, row_json
+from server.xray.shape import JSON, row_json
 from server.xray.snapshot import identity_of, row
 from server.xray.watch import Watch
 
@@ -125,9 +125,7 @@ class Site:
         if recording is None:
             raise HTTPError(404, f"{id} is not there: /connections.json lists the open ones, /ended.json the others.")
         if form == "json":
-            ended = ended_json(recording, cut.now)
-            end = {"cause": ended["cause"], "state": ended["state"], "ago": ended["age"]}
-            return document(ended | {"now": cut.now, "ended": end})
+            return document(self.watch.gone(recording, cut.now, secrets=secrets))
         if form not in EXPORTS:
             raise HTTPError(400, f"format={form}: there are json, {', '.join(EXPORTS)}.")
         export, media_type = EXPORTS[form]

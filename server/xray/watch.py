@@ -12,33 +12,15 @@ from server.loop import Loop
 from server.service import Service
 from server.xray.banners import Bounds, banners
 from server.xray.cut import Cut, Look, Looks
-from server.xray.exports import hidden
 from server.xray.figures import Figures, quantile
 from server.xray.filters import USUAL, Filter, named
-from server.xray.recorder import Recording, passages, recording_of
+from server.xray.recorder import Recording, excerpts, passages, recording_of
+from server.xray.redaction import fields_of, message_lines
 from server.xray.shape import JSON, blocked_json, ended_json, path_json, row_json, row_text, table_json
 from server.xray.snapshot import row, standing
 from statemachines.contract import Facts
 from statemachines.engine import HISTORY
 from statemachines.tables import TABLES
-
-SECRET = (
-    "assertion",
-    "auth",
-    "bearer",
-    "cookie",
-    "credential",
-    "jwt",
-    "key",
-    "otp",
-    "pass",
-    "secret",
-    "session",
-    "sid",
-    "signature",
-    "token",
-)
-"""A field whose name has one of these in it may carry credentials: Authorization, X-Api-Key, Set-Cookie."""
 
 
 class Watch:
@@ -173,6 +155,7 @@ class Watch:
         """/connections/{id}, of one that is open."""
         machine, _, _, glance = seen
         facts, history = Facts(*glance), passages(machine)
+        received, sent = excerpts(machine)
         document = row_json(row(seen, cut.now, secrets=secrets, longest=None))
         return document | {
             "now": cut.now,
@@ -183,7 +166,19 @@ class Watch:
                 node.state: spent for node, spent in zip(machine.engine.nodes, machine.spent, strict=True) if spent
             },
             "fields": fields_of(facts.request, secrets=secrets),
+            "received": message_lines(received, secrets=secrets),
+            "sent": message_lines(sent, secrets=secrets),
             "path": path_json(machine.engine, history, cut.now),
+        }
+
+    def gone(self, one: Recording, now: float, *, secrets: bool = False) -> JSON:
+        """/connections/{id}, of one that has ended."""
+        document = ended_json(one, now, secrets=secrets)
+        return document | {
+            "now": now,
+            "ended": {"cause": document["cause"], "state": document["state"], "ago": document["age"]},
+            "received": message_lines(one.received, secrets=secrets),
+            "sent": message_lines(one.sent, secrets=secrets),
         }
 
     def recording(self, cut: Cut, id: str) -> Recording | None:  # noqa: A002
@@ -238,22 +233,3 @@ def groups(cut: Cut, found: list[int], by: str) -> list[JSON]:
         held.setdefault(key, []).append(cut.now - since)
     sized = sorted(held.items(), key=lambda item: (-len(item[1]), item[0]))
     return [{"key": key, "count": len(ages), "oldest": max(ages)} for key, ages in sized[:USUAL]]
-
-
-def fields_of(request: Any, *, secrets: bool) -> list[tuple[str, str]]:
-    """A request's fields. Unless `secrets` are asked for, credentials are redacted, and queries hidden: a Referer has
-    one, and so have the original URLs that proxies hand on."""
-    if request is None:
-        return []
-    found = []
-    for name, value in request.fields:
-        text, shown = value.decode("utf-8", "replace"), name.decode("ascii", "replace")
-        if not secrets:
-            text = "(redacted)" if is_secret(shown) else hidden(text)
-        found.append((shown, text))
-    return found
-
-
-def is_secret(name: str) -> bool:
-    """Whether a field of that name may carry credentials."""
-    return any(mark in name for mark in SECRET)

@@ -43,6 +43,8 @@ def test_a_slow_headers_attack_is_heads_that_do_not_end(stage: Stage) -> None:
         r"state READING_HEAD for [\d.]+ s: part of a head has come",
         r"deadline head, 30 s: fires in [\d.]+ s",
         r"so far 0 requests, 66 B in, 0 B out",
+        r"came last GET /products/7 HTTP/1\.1",
+        r"X-A: 1",
         r"[\d.]+ s - AWAITING_REQUEST HEAD_STARTED -> READING_HEAD",
     )
     assert stage.run("python -m server close --state reading_head --yes").endswith("4 connections closed.\n")
@@ -69,7 +71,10 @@ def test_a_stuck_backend_is_named_by_who_waits_for_it(stage: Stage) -> None:
         rf"1 {PEER} GET /orders/41\?\.\.\. {waits}",
         rf"2 {PEER} GET /orders/42\?\.\.\. {waits}",
     )
-    assert "customer=ada" not in stage.run(f"{SHOW} 1")
+    for form in ("", " --format text", " --format mermaid", " --format perfetto", " --format recording"):
+        assert "customer=ada" not in stage.run(f"{SHOW} 1{form}")
+    assert "customer=ada" in stage.run(f"{SHOW} 1 --secrets")
+    assert "agree with the table of connection" in stage.run(f"{SHOW} 1 --format recording | python -m server replay -")
     says(
         stage.run(f"{SHOW} 1"),
         r"waits for work#\d+ RUNNING find_order [\d.]+ s",
@@ -130,6 +135,8 @@ def test_a_request_that_crosses_an_idle_close_is_named_with_both_sides_times(sta
         rf"connection 1 from {PEER}: ended by deadline in AWAITING_REQUEST after [\d.]+ s; its next request came "
         r"[\d.]+ ms after we had closed it, idle for [\d.]+ s: nobody answered it",
         r"[\d.]+ m?s [\d.]+ s #+ AWAITING_REQUEST DEADLINE_PASSED -> LINGERING",
+        r"came last GET /products/8 HTTP/1\.1",
+        r"went last HTTP/1\.1 200 OK",
     )
     (event,) = stage.server.events("request_missed")
     assert (event["id"], event["requests"]) == (1, 1)

@@ -214,6 +214,7 @@ def commands(block: str) -> list[tuple[str, str]]:
 def figureless(text: str) -> str:
     """`text` with figures normalised: ports, times, counts, and the room that they take."""
     text = re.sub(r"(\d+ min \d+|\d+ h \d+|[\d,.]*\d) (s|ms|min)\b", "TIME", text)
+    text = re.sub(r"date: [^\n]* GMT", "date: THEN", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "PEER", text)
     text = re.sub(r"[\d,]*\d(\.\d+)?( k?M?G?B\b)?", "N", text)
     return re.sub(r"#+", "#", re.sub(r"[ \n]+", " ", text)).replace("# ", "").strip()

@@ -4,7 +4,7 @@
 import { ask, change, Refused } from "./api.js";
 import { confirm } from "./dialog.js";
 import { byId, el, mark, say } from "./dom.js";
-import { dueOf, Due, endOf, exportsOf, facts, fields, whyOf } from "./facts.js";
+import { dueOf, Due, endOf, exportsOf, facts, fields, messages, whyOf } from "./facts.js";
 import { tone } from "./format.js";
 import { passages, staysOf, strip } from "./timeline.js";
 
@@ -64,11 +64,12 @@ export class Detail {
     this.passages = passages((row) => this.trace(row));
     this.facts = el("dl", { class: "facts" });
     this.fields = el("div");
+    this.messages = el("div");
     this.element.replaceChildren(
       el("header", {}, this.heading, this.end,
         el("button", { type: "button", class: "plain dismiss", "aria-label": "Close this panel", title: "Escape", onclick: () => this.close() }, "×")),
       el("div", { class: "scrolls" }, this.note, this.why, this.due.element, this.strip.element,
-        el("h3", {}, "The way it has come", this.part), this.passages.element, this.facts, this.fields,
+        el("h3", {}, "The way it has come", this.part), this.passages.element, this.facts, this.fields, this.messages,
         el("h3", {}, "Take it with you"), exportsOf(this.id)));
   }
 
@@ -108,6 +109,7 @@ export class Detail {
     say(this.part, found.truncated ? "its latest part" : "from its beginning");
     facts(this.facts, found);
     fields(this.fields, found.fields ?? []);
+    messages(this.messages, found);
     this.trace();
   }
 

@@ -81,6 +81,18 @@ export function fields(place, found) {
   mark(place, "hidden", rows.length ? null : "");
 }
 
+/** How the last messages began: made again only when they are others. What came is left out where its fields are shown. */
+export function messages(place, found) {
+  const shown = [["What came last", found.fields?.length ? [] : found.received], ["What went last", found.sent]]
+    .filter(([, lines]) => lines?.length);
+  const key = JSON.stringify(shown);
+  if (place.dataset.key === key) return;
+  place.dataset.key = key;
+  place.replaceChildren(...shown.map(([title, lines]) =>
+    el("details", { open: true }, el("summary", {}, title), el("pre", { class: "message", tabindex: "0", "aria-label": title }, lines.join("\n")))));
+  mark(place, "hidden", shown.length ? null : "");
+}
+
 /** Links to what can be kept of it. */
 export function exportsOf(id) {
   const links = EXPORTS.map(([format, label]) =>

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 SORTS = ("seconds", "age", "remaining", "bytes_in", "bytes_out", "requests", "state", "peer", "id")
 
+FORMATS = ("text", "mermaid", "perfetto", "recording")
+
 FILTERS = ("kind", "state", "older", "peer", "path", "sort", "limit")
 
 _ABOUT = {
@@ -41,6 +43,7 @@ exit status: 0; 2 where there is no answer, or no terminal""",
 examples:
   {prog} 17           a connection; its number is what ps and the log call it
   {prog} listener:5   another machine: ps --kind '*' lists them all
+  {prog} 17 --format perfetto > 17.json    a trace, to open in https://ui.perfetto.dev
 
 exit status: 0; 1 where there is none of that name; 2 where there is no answer""",
     "watch": "exit status: 0 when it has ended; 1 where there is none of that name; 2 where there is no answer",
@@ -122,7 +125,11 @@ def make_parser(command: str, prog: str) -> Parser:
         parser.add_argument("ids", metavar="ID", nargs="*", help="the numbers of those to close")
     if command in ("ps", "top", "close"):
         _add_filters(parser, command)
+    if command == "show":
+        text = "for others to read: text, mermaid, perfetto; or a recording, for `replay`"
+        parser.add_argument("--format", metavar="FORMAT", choices=FORMATS, help=text)
     if command in ("ps", "show"):
+        parser.add_argument("--secrets", action="store_true", help="show queries and credentials too")
         parser.add_argument("--json", action="store_true", help="the x-ray's own answer, for programs")
     if command == "close":
         parser.add_argument("--yes", action="store_true", help="do not ask")

@@ -7,11 +7,15 @@ import http.client
 import json
 import re
 import socket
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 JSON = dict[str, Any]
+
+T = TypeVar("T")
+Read = Callable[[bytes], T | None]
+"""Makes something of an answer; None where that can not be made of it."""
 
 TIMEOUT = 10.0
 """Seconds without an answer: a healthy x-ray takes a tenth of one, with ten thousand connections and a blocked loop."""
@@ -71,32 +75,37 @@ class Client:
 
     def get(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
         """The document there. Raises XRayError."""
-        return self._ask("GET", path, parameters)
+        return self._ask("GET", path, parameters, _document)
 
     def post(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
         """Change something; what came of it. Raises XRayError."""
-        return self._ask("POST", path, parameters)
+        return self._ask("POST", path, parameters, _document)
 
-    def one(self, identity: str) -> JSON:
+    def one(self, identity: str, *, secrets: bool = False) -> JSON:
         """Everything about one machine, open or ended. Raises GoneError."""
+        return self._one(identity, {"secrets": "1" if secrets else ""}, _document)
+
+    def export(self, identity: str, form: str, *, secrets: bool = False) -> str:
+        """One machine, open or ended, in the format `form`. Raises GoneError."""
+        return self._one(identity, {"format": form, "secrets": "1" if secrets else ""}, _text)
+
+    def _one(self, identity: str, parameters: Mapping[str, object], read: Read[T]) -> T:
+        path = f"/connections/{quote(identity, safe=':')}"
         try:
-            return self.get(f"/connections/{quote(identity, safe=':')}")
+            return self._ask("GET", path, parameters, read)
         except GoneError as error:
             raise GoneError(
                 f"There is no connection {identity}, nor is it remembered: ps lists those there are."
             ) from error
 
-    def _ask(self, method: str, path: str, parameters: Mapping[str, object] | None) -> JSON:
+    def _ask(self, method: str, path: str, parameters: Mapping[str, object] | None, read: Read[T]) -> T:
         given = {name: value for name, value in (parameters or {}).items() if value not in ("", None)}
         target = f"{path}?{urlencode(given)}" if given else path
         status, data = self._exchange(method, target)
-        try:
-            document = json.loads(data)
-        except ValueError:
-            document = None
-        if status == 200 and isinstance(document, dict):
-            return document
-        raise self._refused(status, document, path)
+        found = read(data) if status == 200 else None
+        if found is not None:
+            return found
+        raise self._refused(status, _document(data), path)
 
     def _exchange(self, method: str, target: str) -> tuple[int, bytes]:
         """One request. A kept connection that was closed meanwhile is opened again, once, where that is safe."""
@@ -140,7 +149,25 @@ class Client:
         if status == 401:
             return XRayError(f"{self.address} wants its token: set CLERESTORY_TOKEN")
         if status == 403:
-            return XRayError(f"{self.address} takes changes with its token only: set CLERESTORY_TOKEN")
+            return XRayError(
+                f"{self.address} makes changes and shows secrets with its token only: set CLERESTORY_TOKEN"
+            )
         if not isinstance(detail, str) or status == 200 or (status == 404 and not path.startswith("/connections/")):
             return XRayError(f"{self.address} is no x-ray (status {status}): the start-up line says where that is")
         return GoneError(detail) if status == 404 else XRayError(detail)
+
+
+def _document(data: bytes) -> JSON | None:
+    """The JSON object that `data` is; None where it is none."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

@@ -26,7 +26,8 @@ def ps(client: Client, arguments: Namespace, streams: Streams) -> int:
     """One line a connection."""
     filters = filters_of(arguments)
     group = arguments.group or ""
-    document = client.get("/connections.json", {"limit": 0 if group else MOST} | dict(filters) | {"group": group})
+    asked = {"limit": 0 if group else MOST} | dict(filters) | {"group": group}
+    document = client.get("/connections.json", asked | ({"secrets": "1"} if arguments.secrets else {}))
     if arguments.json:
         streams.put(*_json_lines(document))
         return 0 if document["rows"] or not _narrow(arguments) else 1
@@ -63,7 +64,11 @@ def _json_lines(document: JSON) -> list[str]:
 
 def show(client: Client, arguments: Namespace, streams: Streams) -> int:
     """Everything about one."""
-    one = client.one(arguments.id)
+    if arguments.format:
+        text = client.export(arguments.id, arguments.format, secrets=arguments.secrets)
+        streams.put(*(bare(line) for line in text.splitlines()))
+        return 0
+    one = client.one(arguments.id, secrets=arguments.secrets)
     if arguments.json:
         streams.put(json.dumps(one, indent=1))
     else:

@@ -58,6 +58,15 @@ def _facts(one: JSON) -> Iterator[tuple[str, str]]:
         yield "exchange", ", ".join(f"{bare(state)} {span(seconds)}" for state, seconds in spent.items())
     for name, value in one.get("fields") or []:
         yield "field", f"{bare(name)}: {bare(value)}"
+    if not one.get("fields"):  # else they are the same, and whole
+        yield from _message("came last", one.get("received"))
+    yield from _message("went last", one.get("sent"))
+
+
+def _message(label: str, lines: list[str] | None) -> Iterator[tuple[str, str]]:
+    for line in lines or []:
+        yield label, bare(line)
+        label = ""
 
 
 def _state(one: JSON) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.backends.upstream import Upstream
-from statemachines.contract import Cause
+from statemachines.contract import EXCERPT, Cause
 from statemachines.upstream import State as S
 from statemachines.upstream import Trigger as T
 from tests.handlers.backends.upstreams import Asker, Bench, answer, asked, error, fault, from_client, pieces_of, read
@@ -48,6 +48,18 @@ def test_a_request_and_its_answer_and_the_connection_is_pooled(bench: Bench) -> 
     assert (asker.result.status, asker.result.complete, asker.result.get(b"a")) == (200, b"hello", b"b")
     assert bench.states() == [S.IDLE]
     assert read(bench, asker).result == b"hello"
+
+
+def test_how_the_last_heads_began_is_kept_of_both_sides(bench: Bench) -> None:
+    asker, far = asked(bench, target="/a?b", fields=((b"x-long", b"y" * 2 * EXCERPT),))
+    (connection,) = bench.connections()
+    asked_for = far.received()[:EXCERPT]
+    assert connection.excerpts() == (b"", asked_for)
+    whole = answer(b"hello", b"A: b")
+    for piece in (whole[:9], whole[9:]):
+        far.send(piece)
+    assert connection.excerpts() == (whole, asked_for)
+    assert asker.result.status == 200
 
 
 def test_the_connection_is_used_again_and_again(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.xray.exports import EXPORTS, as_mermaid, as_perfetto, as_recording, as_text, headline, hidden
+from server.xray.exports import EXPORTS, as_mermaid, as_perfetto, as_recording, as_text, headline
 from server.xray.recorder import Recording, recording_of
 from statemachines.connection import TABLE
 from statemachines.connection import Trigger as T
@@ -46,6 +46,9 @@ def test_as_text(ended: Recording) -> None:
         "1 request, 45 bytes in, 0 bytes out\n"
         "     0.500 s   AWAITING_REQUEST     500.000 ms  HEAD_RECEIVED -> QUERYING_BACKEND\n"
         "     1.750 s ! QUERYING_BACKEND    1250.000 ms  CLOSE_ORDERED -> CLOSED\n"
+        "the last head that came begins:\n"
+        "    GET /emails/7?... HTTP/1.1\n"
+        "    host: x\n"
     )
 
 
@@ -67,13 +70,14 @@ def test_as_mermaid(ended: Recording) -> None:
         "    Note over M: QUERYING_BACKEND",
         "    M->>M: CLOSE_ORDERED after 1250.000 ms",
         "    Note over M: CLOSED",
+        "    Note over P,M: came last: GET /emails/7?... HTTP/1.1",
         "    Note over P,B: ended by operator in QUERYING_BACKEND",
     ]
 
 
 MERMAID = re.compile(
     r"sequenceDiagram|    (accTitle: [^;#<>\"]+|participant [PMB] as [^;#<>\"]+|[PMB](-x|->>)[PMB]: [A-Z_]+( after "
-    r"[0-9.]+ ms)?|Note over (M|P,B): [A-Za-z_ ]+)"
+    r"[0-9.]+ ms)?|Note over (M|P,B): [A-Za-z_ ]+|Note over P,M: (came|went) last: [^;#<>\"]+)"
 )
 
 
@@ -89,7 +93,7 @@ def test_in_mermaid_who_spoke_is_who_was_waited_for(unfinished: Recording) -> No
 
 def test_mermaid_can_not_be_given_lines_by_a_peer(ended: Recording) -> None:
     text = as_mermaid(replace(ended, request="GET /;%0a\nend<script>#"))
-    assert len(text.splitlines()) == 10
+    assert len(text.splitlines()) == 11
     assert "<script>" not in text
 
 
@@ -121,6 +125,14 @@ def test_the_stays_of_a_trace_follow_each_other_without_a_gap(ended: Recording) 
     ]
 
 
+def test_at_a_traces_end_stands_what_came_and_what_went_last(unfinished: Recording) -> None:
+    (last,) = [event["args"] for event in json.loads(as_perfetto(unfinished))["traceEvents"][-1:]]
+    assert last["last_received"] == "GET / HTTP/1.1\nhost: x"
+    assert last["last_sent"].startswith("HTTP/1.1 200 OK\ndate: ")
+    assert f"the last that went begins:\n    {last['last_sent'].splitlines()[0]}\n" in as_text(unfinished)
+    assert "Note over P,M: went last: HTTP/1.1 200 OK" in as_mermaid(unfinished)
+
+
 def test_as_recording(ended: Recording) -> None:
     assert json.loads(as_recording(ended)) == {
         "format": "clerestory recording",
@@ -133,6 +145,8 @@ def test_as_recording(ended: Recording) -> None:
         "status": None,
         "bytes_in": 45,
         "bytes_out": 0,
+        "received": ["GET /emails/7?... HTTP/1.1", "host: x"],
+        "sent": [],
         "whole": True,
         "ended": True,
         "cause": "operator",
@@ -159,10 +173,3 @@ def test_no_export_shows_a_query_unless_it_is_asked_for(ended: Recording, name: 
 def test_the_headline_of_an_open_machine_says_so(unfinished: Recording) -> None:
     assert headline(unfinished) == "connection 1 from client: open"
     assert TABLE.name == "connection"
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"), [("", ""), ("GET /", "GET /"), ("GET /?a?b", "GET /?..."), ("GET /a?", "GET /a?...")]
-)
-def test_a_query_is_hidden(line: str, shown: str) -> None:
-    assert hidden(line) == shown

@@ -294,9 +294,11 @@ def test_without_an_xray_there_is_none_and_sigusr1_works_all_the_same() -> None:
 
 
 def test_by_default_it_is_there_whether_or_not_the_usual_port_is_free() -> None:
+    """One of the two at least does not get it: which one, other programs of this machine may decide."""
     one, other = ServerProcess(), ServerProcess()
     assert ask(one, "/healthz") == ask(other, "/healthz") == (200, "ok\n")
-    assert "is taken, so this is a free port" in other.wait_for("xray")["note"]
+    notes = [server.wait_for("xray").get("note", "") for server in (one, other)]
+    assert any("is taken, so this is a free port" in note for note in notes)
     assert {found.pid for found in runtime.find()} == {one.pid, other.pid}
     one.finish()
     other.finish()

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from handlers.messages import Request, Response
+from server.connection import REFUSED
 from server.xray.filters import parse
-from server.xray.watch import fields_of, is_secret, open_descriptors
+from server.xray.watch import open_descriptors
 from statemachines.connection import Trigger as T
+from statemachines.contract import EXCERPT
 from statemachines.tables import TABLES
 from tests.server.support import GET, bench_of, hello
 from tests.server.xray.support import cut_of, live, waiting, watch_of
@@ -109,6 +111,77 @@ def test_one_connection_with_its_path_and_its_fields() -> None:
         shown = watch.one(cut, cut.seen[1], secrets=True)
         assert shown["fields"][1:] == [("cookie", "a=b"), ("x-api-key", "k")]
         assert shown["request"] == "GET /a?b=1"
+        assert found["received"] == ["GET /a?... HTTP/1.1", "host: x", "cookie: (redacted)", "x-api-key: (redacted)"]
+        assert shown["received"] == ["GET /a?b=1 HTTP/1.1", "host: x", "cookie: a=b", "x-api-key: k"]
+        assert found["sent"] == []
+
+
+def test_an_idle_connection_shows_what_came_and_what_went_last() -> None:
+    with bench_of(hello) as bench:
+        watch = watch_of(bench)
+        bench.connect().send(b"GET /a?b=1 HTTP/1.1\r\nhost: x\r\n\r\n")
+        cut = cut_of(bench)
+        found = watch.one(cut, cut.seen[1])
+        assert (found["state"], found["fields"]) == ("AWAITING_REQUEST", [])
+        assert found["received"] == ["GET /a?... HTTP/1.1", "host: x"]
+        assert found["sent"][0] == "HTTP/1.1 200 OK"
+        assert found["sent"][1].startswith("date: ")
+
+
+def test_a_head_that_does_not_come_to_its_end_is_shown_as_far_as_it_has_come() -> None:
+    with bench_of(hello) as bench:
+        watch = watch_of(bench)
+        client = bench.connect()
+        for piece in (b"GET /slow HT", b"TP/1.1\r\nX-A: b\r\nX-C"):
+            client.send(piece)
+        cut = cut_of(bench)
+        assert watch.one(cut, cut.seen[1])["received"] == [
+            "GET /slow HTTP/1.1",
+            "X-A: b",
+            "(3 bytes that are no field line)",
+        ]
+
+
+def test_of_one_that_was_refused_what_was_refused_is_kept() -> None:
+    with bench_of(hello) as bench:
+        watch = watch_of(bench)
+        client = bench.connect()
+        filler = b"X-Filler: " + b"y" * 300
+        client.send(b"GET /a?b=1 HTTP/1.1\r\n" + filler + b"\r\nCookie : c=d\r\n\r\n")
+        client.half_close()
+        found = watch.gone(bench.service.recorder.abnormal[0], 0.0)
+        assert found["received"][0] == "GET /a?... HTTP/1.1"
+        assert found["received"][-2:] == ["(12 bytes that are no field line)", "..."]
+        assert found["sent"][0] == "HTTP/1.1 400 Bad Request"
+        shown = watch.gone(bench.service.recorder.abnormal[0], 0.0, secrets=True)
+        assert "Cookie : c=d" in shown["received"]
+
+
+def test_of_a_body_that_was_refused_what_was_refused_is_kept_and_hidden() -> None:
+    async def reads(request: Request) -> Response:
+        return Response(await request.read())
+
+    with bench_of(reads) as bench:
+        watch = watch_of(bench)
+        client = bench.connect()
+        client.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        client.send(b"5 secret\r\n")
+        client.half_close()
+        recording = bench.service.recorder.abnormal[0]
+        assert watch.gone(recording, 0.0)["received"] == ["(8 bytes that are no request line)"]
+        assert watch.gone(recording, 0.0, secrets=True)["received"] == ["5 secret"]
+
+
+def test_what_is_kept_of_a_message_is_bounded() -> None:
+    def large(request: Request) -> Response:
+        return Response(b"", 200, ((b"x-large", b"y" * 5000),))
+
+    with bench_of(large) as bench:
+        client = bench.connect()
+        client.send(b"GET / HTTP/1.1\r\nhost: x\r\nx-large: " + b"y" * 3000 + b"\r\n\r\n")
+        assert [len(data) for data in client.connection.excerpts()] == [EXCERPT, EXCERPT]
+        client.send(b"GET / HTTP/1.1\r\nhost: x\r\nx-large: " + b"y" * 3000 + b"\r\nno field\r\n\r\n")
+        assert len(client.connection.excerpts()[0]) == REFUSED
 
 
 def test_a_recording_is_found_whether_its_machine_is_open_or_has_ended() -> None:
@@ -124,38 +197,6 @@ def test_a_recording_is_found_whether_its_machine_is_open_or_has_ended() -> None
         assert unfinished.ended_at is None
         assert watch.recording(cut, "3") is None
         assert [one["id"] for one in watch.ended()["normal"]] == ["1"]
-
-
-@pytest.mark.parametrize(
-    ("name", "secret"),
-    [
-        ("authorization", True),
-        ("proxy-authorization", True),
-        ("cookie", True),
-        ("x-clerestory-token", True),
-        ("x-api-key", True),
-        ("x-session", True),
-        ("host", False),
-        ("user-agent", False),
-        ("accept", False),
-        ("x-goog-iap-jwt-assertion", True),
-        ("x-hub-signature-256", True),
-        ("x-db-passwd", True),
-        ("x-otp", True),
-        ("referer", False),
-    ],
-)
-def test_a_field_that_may_carry_credentials_is_known(name: str, secret: bool) -> None:
-    assert is_secret(name) is secret
-    assert fields_of(Request("GET", "/", ((name.encode(), b"value"),)), secrets=False) == [
-        (name, "(redacted)" if secret else "value")
-    ]
-
-
-def test_the_query_in_a_field_is_hidden_as_that_of_the_request_is() -> None:
-    asked = Request("GET", "/", ((b"referer", b"https://shop.example/reset?code=abc"),))
-    assert fields_of(asked, secrets=False) == [("referer", "https://shop.example/reset?...")]
-    assert fields_of(asked, secrets=True) == [("referer", "https://shop.example/reset?code=abc")]
 
 
 def test_without_a_descriptor_to_list_them_by_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,8 +183,11 @@ class FakeClient:
     def post(self, path: str, parameters: Any = None) -> JSON:
         return self._answer("POST", path, parameters)
 
-    def one(self, identity: str) -> JSON:
-        return self.get(f"/connections/{identity}")
+    def one(self, identity: str, *, secrets: bool = False) -> JSON:
+        return self.get(f"/connections/{identity}", {"secrets": "1"} if secrets else {})
+
+    def export(self, identity: str, form: str, *, secrets: bool = False) -> str:
+        return str(self.get(f"/connections/{identity}", {"format": form} | ({"secrets": "1"} if secrets else {})))
 
     def close(self) -> None:
         pass

@@ -108,7 +108,7 @@ def test_a_change_is_never_sent_twice() -> None:
     ("status", "document", "words"),
     [
         (401, {}, "wants its token: set CLERESTORY_TOKEN"),
-        (403, {"detail": "no"}, "takes changes with its token only: set CLERESTORY_TOKEN"),
+        (403, {"detail": "no"}, "makes changes and shows secrets with its token only: set CLERESTORY_TOKEN"),
         (400, {"detail": "older=x: write seconds"}, "older=x: write seconds"),
         (404, {"detail": "There is nothing at this path."}, "is no x-ray .status 404.: the start-up line says where"),
         (200, b"<html>", "is no x-ray .status 200."),
@@ -128,6 +128,19 @@ def test_a_machine_that_is_not_there_is_gone() -> None:
         with pytest.raises(GoneError, match="There is no connection a/b"):
             client.one("a/b")
         assert asked[0][1] == "/connections/a%2Fb"
+
+
+def test_an_export_is_text_and_secrets_are_asked_for_by_name() -> None:
+    with answering((200, b"no json\n"), (200, {}), (200, b"\xff")) as (address, asked), client_of(address) as client:
+        assert client.export("17", "text") == "no json\n"
+        assert client.one("17", secrets=True) == {}
+        with pytest.raises(XRayError, match="is no x-ray"):
+            client.export("17", "text", secrets=True)
+    assert [path for _, path, _ in asked] == [
+        "/connections/17?format=text",
+        "/connections/17?secrets=1",
+        "/connections/17?format=text&secrets=1",
+    ]
 
 
 def test_nobody_there() -> None:

@@ -65,6 +65,11 @@ def test_ps_json_is_the_x_ray_s_answer_with_a_line_for_each_row() -> None:
         assert err == ""
 
 
+def test_ps_asks_for_secrets_where_they_are_wanted() -> None:
+    _, _, _, client = run("ps", ["--secrets"], {"/connections.json": listed()})
+    assert client.asked[0] == ("GET", "/connections.json", {"limit": 20_000, "group": "", "secrets": "1"})
+
+
 def test_ps_counts_groups() -> None:
     found = [{"key": "10.0.0.7", "count": 9300, "oldest": 200.0}, {"key": "10.0.0.\x1b", "count": 1, "oldest": 0.5}]
     status, out, _, client = run("ps", ["--group", "peer"], {"/connections.json": listed() | {"groups": found}})
@@ -86,6 +91,15 @@ def test_show() -> None:
     assert out.startswith("17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s\n")
     _, out, _, _ = run("show", ["17", "--json"], {"/connections/17": one()})
     assert json.loads(out) == one()
+    _, _, _, client = run("show", ["17", "--secrets"], {"/connections/17": one()})
+    assert client.asked == [("GET", "/connections/17", {"secrets": "1"})]
+
+
+def test_show_hands_on_what_is_for_others_to_read() -> None:
+    text = 'connection 17: open\n{"a": "\\u001b"}\x1b[2J\n'
+    status, out, err, client = run("show", ["17", "--format", "text", "--secrets"], {"/connections/17": text})
+    assert (status, out, err) == (0, 'connection 17: open\n{"a": "\\u001b"}\\x1b[2J\n', "")
+    assert client.asked == [("GET", "/connections/17", {"format": "text", "secrets": "1"})]
 
 
 # --- watch

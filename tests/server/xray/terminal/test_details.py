@@ -44,6 +44,17 @@ def test_one_that_has_ended() -> None:
     ]
 
 
+def test_of_one_that_is_asked_nothing_the_last_messages_are_shown() -> None:
+    messages = {"received": ["GET /a HTTP/1.1", "host: x\x1b[2J"], "sent": ["HTTP/1.1 200 OK"]}
+    lines = details(idle(7) | one(fields=[], **messages), Style())
+    at = lines.index("  came last   GET /a HTTP/1.1")
+    assert lines[at + 1] == "              host: x\\x1b[2J"
+    assert lines[at + 2] == "  went last   HTTP/1.1 200 OK"
+    busy = details(one(**messages), Style())
+    assert not any("came last" in line for line in busy)
+    assert "  went last   HTTP/1.1 200 OK" in busy
+
+
 def test_a_paced_deadline_says_what_would_put_it_off() -> None:
     slow = one(deadline=deadline(name="send", by="rate", remaining=3.0))
     assert "  deadline    send, 30 s: fires in 3.0 s, unless bytes move faster" in details(slow, Style())
