@@ -9,13 +9,14 @@ What may carry a secret is hidden unless `secrets` are asked for, as everywhere.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from handlers.operations import span
 from server.xray.recorder import Recording
 from server.xray.redaction import hidden, message_lines
-from statemachines.contract import Interest
+from statemachines.contract import Interest, Name
 from statemachines.engine import Edge
 
 FORMAT = "clerestory recording"
@@ -32,6 +33,14 @@ def stays(one: Recording) -> Iterator[tuple[float, float | None, Edge]]:
     for at, edge in one.path:
         yield at - one.born, at - before if before is not None else None, edge
         before = at
+
+
+def present(one: Recording) -> tuple[Name, float] | None:
+    """The state in which an open machine stands, and how long it has; None of one that has ended."""
+    if one.ended_at is not None:
+        return None
+    at, state = (one.path[-1][0], one.path[-1][1].dest.state) if one.path else (one.born, one.engine.initial.state)
+    return state, max(0.0, one.seen_at - at)
 
 
 def headline(one: Recording, *, secrets: bool = False) -> str:
@@ -58,6 +67,10 @@ def as_text(one: Recording, *, secrets: bool = False) -> str:
         stay = f"{stayed * 1000:10.3f} ms" if stayed is not None else "          ?  "
         mark = " " if edge.row.way.name != "FAULT" else "!"
         lines.append(f"{at:10.3f} s {mark} {edge.source.state:<18}{stay}  {edge.trigger} -> {edge.dest.state}")
+    here = present(one)
+    if here is not None:
+        state, stayed = here
+        lines.append(f"{one.seen_at - one.born:10.3f} s   {state:<18}{stayed * 1000:10.3f} ms  so far")
     for label, data in (("the last head that came begins", one.received), ("the last that went begins", one.sent)):
         if data:
             lines += [f"{label}:", *(f"    {line}" for line in message_lines(data, secrets=secrets))]
@@ -85,6 +98,9 @@ def as_mermaid(one: Recording, *, secrets: bool = False) -> str:
         stay = f" after {stayed * 1000:.3f} ms" if stayed is not None else ""
         lines.append(f"    {_arrow(edge, departures)}: {edge.trigger}{stay}")
         lines.append(f"    Note over M: {edge.dest.state}")
+    here = present(one)
+    if here is not None:
+        lines.append(f"    Note over M: {here[0]} for {here[1] * 1000:.3f} ms so far")
     for label, data in (("came last", one.received), ("went last", one.sent)):
         first = message_lines(data, secrets=secrets)[:1]
         lines += [f"    Note over P,M: {label}: {_plain(line)}" for line in first]
@@ -112,25 +128,36 @@ def _plain(text: str) -> str:
 
 
 def as_perfetto(one: Recording, *, secrets: bool = False) -> str:
-    """Chrome's trace event format: each stay is a complete event (`X`), each trigger an instant (`i`); microseconds."""
-    thread = {"pid": 1, "tid": one.number or one.descriptor}
-    name = headline(one, secrets=secrets)
+    """Chrome's trace event format: each stay is a complete event (`X`), each trigger an instant (`i`); microseconds.
+
+    A stay begins with the very figure that the one before it ends with: a viewer drops those that overlap."""
+    thread = {"pid": os.getpid(), "tid": one.number or one.descriptor}
+    name = one.engine.table.name  # the viewer puts the number behind it
     events: list[dict[str, Any]] = [
-        {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": "clerestory"}},
+        {"ph": "M", "name": "process_name", "pid": thread["pid"], "args": {"name": "clerestory"}},
         {"ph": "M", "name": "thread_name", **thread, "args": {"name": name}},
     ]
+    before = 0.0
     for at, stayed, edge in stays(one):
+        begin, before = before, _micro(at)
         if stayed is not None:
-            stay = {"ts": _micro(at - stayed), "dur": _micro(stayed), "args": {"left_by": edge.trigger}}
+            stay = {"ts": begin, "dur": round(before - begin, 1), "args": {"left_by": edge.trigger}}
             events.append({"ph": "X", "name": edge.source.state, "cat": "state", **thread, **stay})
         arguments = {"source": edge.source.state, "dest": edge.dest.state, "way": edge.row.way.name}
         events.append(
-            {"ph": "i", "s": "t", "name": edge.trigger, "cat": "trigger", "ts": _micro(at), **thread, "args": arguments}
+            {"ph": "i", "s": "t", "name": edge.trigger, "cat": "trigger", "ts": before, **thread, "args": arguments}
         )
+    here = present(one)
+    if here is not None:
+        state, stayed = here
+        stay = {"ts": before, "dur": _micro(stayed), "args": {"left_by": "not yet"}}
+        events.append({"ph": "X", "name": state, "cat": "state", **thread, **stay})
+    story: dict[str, Any] = {"machine": headline(one, secrets=secrets)}
     for label, data in (("last_received", one.received), ("last_sent", one.sent)):
         if data:
-            events[-1]["args"][label] = "\n".join(message_lines(data, secrets=secrets))
-    return json.dumps({"traceEvents": events, "displayTimeUnit": "ms", "otherData": {"machine": name}}, indent=1)
+            story[label] = message_lines(data, secrets=secrets)
+    events[-1]["args"] |= story
+    return json.dumps({"traceEvents": events, "displayTimeUnit": "ms", "otherData": story}, indent=1)
 
 
 def _micro(seconds: float) -> float:
@@ -156,6 +183,7 @@ def as_recording(one: Recording, *, secrets: bool = False) -> str:
             "bytes_out": one.bytes_out,
             "whole": one.whole,
             "ended": one.ended_at is not None,
+            "seen_at": round(one.seen_at - one.born, 6) if one.ended_at is None else None,
             "received": message_lines(one.received, secrets=secrets),
             "sent": message_lines(one.sent, secrets=secrets),
             "cause": one.edge.row.ends if one.edge is not None else None,

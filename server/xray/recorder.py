@@ -57,6 +57,8 @@ class Recording:
     received: bytes = b""
     sent: bytes = b""
     """How the last heads began (contract.EXCERPT): whoever shows them redacts them (server.xray.redaction)."""
+    seen_at: float = 0.0
+    """When an open machine was seen to stand where its path ends."""
 
     @property
     def whole(self) -> bool:
@@ -92,9 +94,14 @@ def excerpts(machine: Machine) -> tuple[bytes, bytes]:
 
 
 def recording_of(
-    machine: Machine, facts: Facts, history: Iterable[tuple[float, Edge]], edge: Edge | None = None, note: str = ""
+    machine: Machine,
+    facts: Facts,
+    history: Iterable[tuple[float, Edge]],
+    edge: Edge | None = None,
+    note: str = "",
+    now: float = 0.0,
 ) -> Recording:
-    """The recording of a machine: of one that has ended when the `edge` that decided it is given."""
+    """The recording of a machine: of one that has ended when the `edge` that decided it is given, else as of `now`."""
     path = tuple(history)
     request: Any = facts.request
     return Recording(
@@ -113,6 +120,7 @@ def recording_of(
         path,
         note,
         *excerpts(machine),
+        now,
     )
 
 

@@ -189,7 +189,7 @@ class Watch:
         machine, _, _, glance = seen
         facts = Facts(*glance)
         note = self.service.recorder.blame(facts.number) if machine.engine is self.service.engine else ""
-        return recording_of(machine, facts, passages(machine), note=note)
+        return recording_of(machine, facts, passages(machine), note=note, now=cut.now)
 
     def ended(self) -> JSON:
         """/ended.json."""

@@ -1,5 +1,6 @@
 """Exports: what a recording becomes, each held against what reads it."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from server.xray.exports import EXPORTS, as_mermaid, as_perfetto, as_recording, as_text, headline
 from server.xray.recorder import Recording, recording_of
@@ -37,7 +40,7 @@ def unfinished() -> Iterator[Recording]:
         client = bench.connect()
         client.send(GET)
         machine = client.connection
-        yield recording_of(machine, Facts(*machine.glance()), machine.history)
+        yield recording_of(machine, Facts(*machine.glance()), machine.history, now=bench.clock.now + 2.5)
 
 
 def test_as_text(ended: Recording) -> None:
@@ -77,7 +80,7 @@ def test_as_mermaid(ended: Recording) -> None:
 
 MERMAID = re.compile(
     r"sequenceDiagram|    (accTitle: [^;#<>\"]+|participant [PMB] as [^;#<>\"]+|[PMB](-x|->>)[PMB]: [A-Z_]+( after "
-    r"[0-9.]+ ms)?|Note over (M|P,B): [A-Za-z_ ]+|Note over P,M: (came|went) last: [^;#<>\"]+)"
+    r"[0-9.]+ ms)?|Note over (M|P,B): [A-Za-z_ ]+( for [0-9.]+ ms so far)?|Note over P,M: (came|went) last: [^;#<>\"]+)"
 )
 
 
@@ -127,10 +130,33 @@ def test_the_stays_of_a_trace_follow_each_other_without_a_gap(ended: Recording) 
 
 def test_at_a_traces_end_stands_what_came_and_what_went_last(unfinished: Recording) -> None:
     (last,) = [event["args"] for event in json.loads(as_perfetto(unfinished))["traceEvents"][-1:]]
-    assert last["last_received"] == "GET / HTTP/1.1\nhost: x"
-    assert last["last_sent"].startswith("HTTP/1.1 200 OK\ndate: ")
-    assert f"the last that went begins:\n    {last['last_sent'].splitlines()[0]}\n" in as_text(unfinished)
+    assert last["machine"] == "connection 1 from client: open"
+    assert last["last_received"] == ["GET / HTTP/1.1", "host: x"]
+    assert last["last_sent"][0] == "HTTP/1.1 200 OK"
+    assert "the last that went begins:\n    HTTP/1.1 200 OK\n    date: " in as_text(unfinished)
     assert "Note over P,M: went last: HTTP/1.1 200 OK" in as_mermaid(unfinished)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # it is not changed
+@given(times=st.lists(st.floats(0, 10), min_size=1, max_size=30))
+def test_no_stay_of_a_trace_overlaps_the_next_however_its_times_are_rounded(
+    unfinished: Recording, times: list[float]
+) -> None:
+    path = tuple((unfinished.born + at, unfinished.engine.edges[0]) for at in sorted(times))
+    one = replace(unfinished, path=path, seen_at=unfinished.born + max(times) + 1e-7)
+    events = [event for event in json.loads(as_perfetto(one))["traceEvents"] if event["ph"] == "X"]
+    for event, following in itertools.pairwise(events):
+        assert round((event["ts"] + event["dur"]) * 1000) == round(following["ts"] * 1000)
+
+
+def test_where_an_open_machine_stands_and_for_how_long_is_told(unfinished: Recording) -> None:
+    assert "\n     2.500 s   AWAITING_REQUEST    2500.000 ms  so far\n" in as_text(unfinished)
+    assert "    Note over M: AWAITING_REQUEST for 2500.000 ms so far" in as_mermaid(unfinished).splitlines()
+    last = json.loads(as_perfetto(unfinished))["traceEvents"][-1]
+    assert (last["ph"], last["name"], last["ts"], last["dur"]) == ("X", "AWAITING_REQUEST", 0, 2_500_000)
+    assert json.loads(as_recording(unfinished))["seen_at"] == 2.5
+    new = replace(unfinished, path=())
+    assert as_text(new).splitlines()[2] == "     2.500 s   AWAITING_REQUEST    2500.000 ms  so far"
 
 
 def test_as_recording(ended: Recording) -> None:
@@ -149,6 +175,7 @@ def test_as_recording(ended: Recording) -> None:
         "sent": [],
         "whole": True,
         "ended": True,
+        "seen_at": None,
         "cause": "operator",
         "passages": [
             {
