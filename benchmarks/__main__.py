@@ -26,6 +26,7 @@ SUITES = (
     "servers",
     "connections",
     "observability",
+    "xray",
     "files",
     "syscalls",
     "layers",

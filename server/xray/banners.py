@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from handlers.operations import span
-from server.xray.cut import Cut, Seen
+from server.xray.cut import Cut
 from server.xray.missed import Missed, words
 from server.xray.recorder import passages
+from server.xray.seen import Seen
 from server.xray.snapshot import Row, Standing, identity_of, row, standing
 from statemachines.connection import State as C
 from statemachines.listener import State as L
@@ -43,7 +44,7 @@ class Banner:
 def banners(cut: Cut, bounds: Bounds, missed: Sequence[Missed] = ()) -> list[Banner]:
     """Everything that should be said of a cut, and of requests that were missed lately, the worst first."""
     where = standing(cut)
-    found = [_blocked(cut), _paused(cut, where), _descriptors(bounds), _draining(cut, where), _slots(where, bounds)]
+    found = [_blocked(cut), _paused(cut), _descriptors(bounds), _draining(cut, where), _slots(where, bounds)]
     found.append(_missed(cut, missed))
     levels = ("critical", "warning", "info")
     return sorted((one for one in found if one is not None), key=lambda one: levels.index(one.level))
@@ -58,8 +59,8 @@ def _missed(cut: Cut, missed: Sequence[Missed]) -> Banner | None:
 
 def longest(cut: Cut, most: int) -> list[Seen]:
     """The connections that have been longest in their state, at most so many."""
-    connections = (seen for seen in cut.seen if seen[0].engine.table.name == "connection")
-    return nsmallest(most, connections, key=lambda seen: seen[2])
+    connections = cut.seen.at(lambda machine, _: machine.engine.table.name == "connection")
+    return [cut.seen[position] for position in nsmallest(most, connections, key=cut.seen.since)]
 
 
 def _blocked(cut: Cut) -> Banner | None:
@@ -79,17 +80,16 @@ def _blocked(cut: Cut) -> Banner | None:
     return Banner("blocked", "critical", text, (identity_of(seen),) if seen else (), blocked.seconds)
 
 
-def _paused(cut: Cut, where: list[Standing]) -> Banner | None:
-    if not any(here.state is L.PAUSED for here in where):
+def _paused(cut: Cut) -> Banner | None:
+    paused = cut.seen.at(lambda _, node: node.state is L.PAUSED)
+    if not paused:
         return None
-    for machine, node, since, glance in cut.seen:
-        if node.state is L.PAUSED:
-            last = next((edge.trigger for _, edge in reversed(passages(machine))), "")
-            reason = "no descriptor is left" if last == "DESCRIPTORS_EXHAUSTED" else "there is no room"
-            seconds = cut.now - since
-            text = f"{glance[1]} has taken no new connections for {span(seconds)}: {reason}."
-            return Banner("paused", "critical", text, (), seconds)
-    return None
+    machine, _, since, glance = cut.seen[paused[0]]
+    last = next((edge.trigger for _, edge in reversed(passages(machine))), "")
+    reason = "no descriptor is left" if last == "DESCRIPTORS_EXHAUSTED" else "there is no room"
+    seconds = cut.now - since
+    text = f"{glance[1]} has taken no new connections for {span(seconds)}: {reason}."
+    return Banner("paused", "critical", text, (), seconds)
 
 
 def _descriptors(bounds: Bounds) -> Banner | None:
@@ -103,9 +103,10 @@ def _descriptors(bounds: Bounds) -> Banner | None:
 
 def _draining(cut: Cut, where: list[Standing]) -> Banner | None:
     """What holds the shutdown, and until when."""
-    if not any(here.state is P.DRAINING for here in where):
+    draining = cut.seen.at(lambda _, node: node.state is P.DRAINING)
+    if not draining:
         return None
-    this = next(row(seen, cut.now) for seen in cut.seen if seen[1].state is P.DRAINING)
+    this = row(cut.seen[draining[0]], cut.now)
     left = max(0.0, this.deadline.remaining) if this.deadline is not None else 0.0
     rows = [row(seen, cut.now) for seen in longest(cut, NAMED)]
     count = sum(here.count for here in where if here.kind == "connection")

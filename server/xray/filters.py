@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from handlers.errors import HTTPError
-from server.xray.cut import Cut, Seen
+from server.xray.cut import Cut
+from server.xray.seen import Seen
 from server.xray.snapshot import due, identity_of
 from statemachines.contract import Facts
+from statemachines.engine import Machine, Node
 from statemachines.tables import TABLES
 
 MOST = 20_000
@@ -50,21 +52,31 @@ class Filter:
     def matches(self, seen: Seen, now: float) -> bool:
         """Whether a machine is wanted."""
         machine, node, since, glance = seen
-        if self.kind not in ("*", machine.engine.table.name):
-            return False
-        if (self.states and node.state not in self.states) or (self.older and now - since < self.older):
+        if not self._wants(machine, node) or (self.older and now - since < self.older):
             return False
         if self.peer and not (len(glance) > 1 and glance[1].startswith(self.peer)):
             return False
         return not self.path or _path_begins(Facts(*glance).request, self.path)
 
+    def _wants(self, machine: Machine, node: Node) -> bool:
+        """Whether machines of that kind in that state are wanted."""
+        if self.kind not in ("*", machine.engine.table.name):
+            return False
+        return not self.states or node.state in self.states
+
     def select(self, cut: Cut) -> list[int]:
         """The positions in `cut` of those that are wanted, in order; `limit` and `offset` are not applied."""
         now, seen = cut.now, cut.seen
-        found = [position for position in range(len(seen)) if self.matches(seen[position], now)]
-        key, descending = ORDERS[self.sort.removeprefix("-")]
+        found = seen.at(lambda machine, node: self._wants(machine, node))
+        if self.older or self.peer or self.path:
+            found = [position for position in found if self.matches(seen[position], now)]
+        order, turned = self.sort.removeprefix("-"), self.sort.startswith("-")
+        if order == "seconds":  # the usual one, and the quickest
+            found.sort(key=seen.since, reverse=turned)
+            return found
+        key, descending = ORDERS[order]
         keys = {position: key(seen[position], now) for position in found}
-        found.sort(key=keys.__getitem__, reverse=descending != self.sort.startswith("-"))
+        found.sort(key=keys.__getitem__, reverse=descending != turned)
         return found
 
     def page(self, found: list[int]) -> list[int]:
@@ -175,4 +187,11 @@ def _count(name: str, text: str) -> int:
 
 def named(cut: Cut, identity: str) -> Seen | None:
     """The machine of that name, if it is in the cut."""
-    return next((seen for seen in cut.seen if identity_of(seen) == identity), None)
+    kind, _, number = identity.rpartition(":")
+    kind = kind or "connection"
+    found = cut.seen.at(lambda machine, _: machine.engine.table.name == kind)
+    if kind == "connection":
+        if not (number.isascii() and number.isdecimal()) or len(number) > 20:
+            return None
+        found = [position for position in found if cut.seen.fact(position, 0) == int(number)]
+    return next((seen for seen in map(cut.seen.__getitem__, found) if identity_of(seen) == identity), None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from handlers.operations import Executor, Operation
 from server.loop import Loop
-from server.xray.cut import Seen
+from server.xray.seen import Seen
 from server.xray.snapshot import identity_of
 from statemachines.engine import Machine
 

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from handlers.operations import span
-from server.xray.cut import Cut, Seen
+from server.xray.cut import Cut
+from server.xray.seen import Seen
 from statemachines.contract import Facts, Interest
 from statemachines.engine import Node
 from statemachines.tables import TABLES
@@ -178,17 +179,11 @@ class Standing:
 
 
 def standing(cut: Cut) -> list[Standing]:
-    """Who stands where: one pass over a cut."""
-    found: dict[Node, Standing] = {}
-    for machine, node, since, _ in cut.seen:
-        here = found.get(node)
-        if here is None:
-            found[node] = Standing(machine.engine.table.name, node.state, 1, since)
-        else:
-            here.count += 1
-            if since < here.since:
-                here.since = since
-    return list(found.values())
+    """Who stands where."""
+    return [
+        Standing(crowd.machine.engine.table.name, node.state, crowd.count, crowd.since)
+        for node, crowd in cut.seen.crowds().items()
+    ]
 
 
 def counts(cut: Cut) -> dict[str, dict[str, int]]:

@@ -5,7 +5,6 @@ It lives on the x-ray's thread; of the loop that is looked at it calls `call_fro
 
 import os
 import resource
-from itertools import islice
 from typing import Any
 
 from server.loop import Loop
@@ -89,22 +88,20 @@ class Watch:
         if rows:
             document["dwell"] = self._dwell()
             engine = self.service.engine
-            others = (seen for seen in cut.seen if seen[0].engine is not engine)
-            document["rows"] = [row_json(row(seen, cut.now)) for seen in islice(others, USUAL)]
+            others = cut.seen.at(lambda machine, _: machine.engine is not engine)
+            document["rows"] = [row_json(row(cut.seen[position], cut.now)) for position in others[:USUAL]]
         return document
 
     def totals(self, cut: Cut) -> JSON:
         """What the whole process has done so far: the sums over those that are open and those that have ended."""
         service, recorder = self.service, self.service.recorder
-        bytes_in, bytes_out, served = recorder.bytes_in, recorder.bytes_out, recorder.served
-        for machine, _, _, glance in cut.seen:
-            if machine.engine is service.engine:
-                bytes_in, bytes_out, served = bytes_in + glance[3], bytes_out + glance[4], served + glance[5]
+        seen = cut.seen
+        bytes_in, bytes_out, served = seen.sums(seen.at(lambda machine, _: machine.engine is service.engine))
         return {
             "accepted": service.accepted,
-            "requests": served,
-            "bytes_in": bytes_in,
-            "bytes_out": bytes_out,
+            "requests": recorder.served + served,
+            "bytes_in": recorder.bytes_in + bytes_in,
+            "bytes_out": recorder.bytes_out + bytes_out,
             "statuses": {str(status): count for status, count in enumerate(service.statuses) if count},
             "ends": self._ends(),
         }

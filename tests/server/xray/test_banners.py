@@ -9,7 +9,8 @@ import pytest
 from server.listener import Listener, listen
 from server.process import Process
 from server.xray.banners import Banner, Bounds, banners
-from server.xray.cut import Blocked, Cut, Frame, Seens
+from server.xray.cut import Blocked, Cut, Frame
+from server.xray.seen import Seens
 from statemachines.listener import Trigger as L
 from statemachines.process import Trigger as P
 from tests.server.support import GET, Bench, bench_of, hello

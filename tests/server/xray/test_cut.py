@@ -1,6 +1,5 @@
 """A cut: consistent between two turns, and from outside while the loop stands in a handler."""
 
-import gc
 import os
 import threading
 import time
@@ -14,7 +13,7 @@ from handlers.messages import Request, Response
 from server.loop import Loop
 from server.poller import open_poller
 from server.xray import cut as cutting
-from server.xray.cut import LONGEST, PATIENCE, Cut, Look, Looks, Seens, step_of, take, take_from_outside
+from server.xray.cut import LONGEST, PATIENCE, Cut, Look, Looks, step_of, take, take_from_outside
 from statemachines.contract import Facts
 from tests.server.support import GET, HELLO, Clock, Pending, bench_of, hello
 from tests.server.xray.support import Gate, cut_of, live, waiting
@@ -62,26 +61,6 @@ def test_a_paced_state_tells_its_pace() -> None:
         assert facts.progressed == bench.clock.now
         assert facts.waited == 0
         assert facts.moved >= 5
-
-
-def test_a_copy_leaves_next_to_nothing_to_the_collector_of_cycles() -> None:
-    """20,000 tuples would make it go through everything that lives, while nothing is served."""
-    with bench_of(hello) as bench:
-        for _ in range(100):
-            bench.connect()
-        machines = list(bench.loop.machines.values())
-        gc.collect()
-        gc.disable()
-        try:
-            before = gc.get_count()[0]
-            seen = Seens(machines)
-            assert len(seen) == 101
-            assert gc.get_count()[0] - before < 20
-            before = gc.get_count()[0]
-            assert sum(1 for _ in seen) == 101
-            assert gc.get_count()[0] - before < 20
-        finally:
-            gc.enable()
 
 
 def test_the_loop_that_turns_answers_between_two_turns() -> None:
