@@ -7,6 +7,7 @@ A server holds idle connections, each of which has made one request; the x-ray i
 import http.client
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -55,12 +56,17 @@ def run(plan: Plan) -> Report:
     with Server(command, place.port, plan.scratch / f"{place.port}.log") as server, crowd(place.port) as idle:
         idle.grow_to(found.size)
         looks = plan.pick(200, 20)
-        plan.progress.expect(4)
+        plan.progress.expect(5)
         found.times["beside, alone"] = beside(place.port, lambda: time.sleep(looks * PAUSE))
         plan.progress.step("a client beside, while nobody looks")
         found.times["beside, looked at"] = beside(place.port, lambda: look(xray, looks, found))
         plan.progress.step("snapshots, and a client beside")
-        found.times["ps"] = [listed(xray) for _ in range(plan.pick(15, 3))]
+        before = server.cpu_seconds()
+        look(xray, looks, Found())
+        found.times["snapshot's CPU"] = [(server.cpu_seconds() - before) / looks]
+        plan.progress.step("snapshots, and nothing else")
+        for _ in range(plan.pick(15, 3)):
+            listed(xray, found)
         plan.progress.step("ps")
         page_share(server, xray, plan.rounds_or(5), plan.seconds_or(4.0, 1.0), found)
         plan.progress.step("the page")
@@ -68,16 +74,12 @@ def run(plan: Plan) -> Report:
 
 
 def look(xray: int, looks: int, found: Found) -> None:
-    """Ask for snapshots, and for all rows."""
+    """Ask for snapshots."""
     connection = http.client.HTTPConnection("127.0.0.1", xray, timeout=30)
     for _ in range(looks):
         taken, data = asked(connection, "/snapshot.json")
         found.times.setdefault("snapshot", []).append(taken)
         found.times.setdefault("pause", []).append(json.loads(data)["loop"]["pause"])
-        time.sleep(PAUSE)
-    for _ in range(max(3, looks // 20)):
-        taken, data = asked(connection, "/connections.json?limit=20000")
-        found.times.setdefault("rows", []).append(taken)
         time.sleep(PAUSE)
     connection.close()
 
@@ -115,13 +117,20 @@ def beside(port: int, meanwhile: Callable[[], None]) -> list[float]:
     return times
 
 
-def listed(xray: int) -> float:
-    """Seconds that `ps` takes to print a line for each."""
+def listed(xray: int, found: Found) -> None:
+    """How long `ps` takes to print a line for each, and how much CPU of that is its own."""
     command = [sys.executable, "-m", "server", "ps", "--xray", f"127.0.0.1:{xray}"]
-    begun = time.perf_counter()
+    spent, begun = own_children(), time.perf_counter()
     with pinned(LOAD_CPU):
         subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True, timeout=60)
-    return time.perf_counter() - begun
+    found.times.setdefault("ps", []).append(time.perf_counter() - begun)
+    found.times.setdefault("ps's CPU", []).append(own_children() - spent)
+
+
+def own_children() -> float:
+    """CPU seconds of the processes that we have waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def page_share(server: Server, xray: int, rounds: int, seconds: float, found: Found) -> None:
@@ -158,9 +167,10 @@ def share(server: Server, seconds: float) -> float:
 
 ROWS = (
     ("a snapshot", "snapshot"),
+    ("CPU of the server for it", "snapshot's CPU"),
     ("the loop's pause for it", "pause"),
-    ("a row for each connection, as JSON", "rows"),
     ("`ps`", "ps"),
+    ("CPU of `ps` itself", "ps's CPU"),
     ("a client beside, nobody looks", "beside, alone"),
     ("a client beside, 20 looks a second and more", "beside, looked at"),
 )
