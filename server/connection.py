@@ -74,8 +74,8 @@ class Connection(NearEnd):
         return *facts, self.service.paces[node.index], self.progressed, self.spent[node.index], moved
 
     def excerpts(self) -> tuple[bytes, bytes]:
-        """How the last head began that came, and the last that was sent (contract.EXCERPT). Of what was refused more is
-        kept; of a body that was, instead of its head."""
+        """How the last head began that came, and the last that was sent (contract.EXCERPT). Of a head that was
+        refused more is kept; and of a body that was, behind its head."""
         return self.last_in, self.last_out
 
     # --- when ready
@@ -268,7 +268,7 @@ class Connection(NearEnd):
             piece, consumed = self.body.feed(data)
         except Refusal as refusal:
             self.refusal = refusal
-            self.last_in = data[:REFUSED] or self.last_in
+            self.last_in = b"%b\r\n\r\n%b" % (self.last_in.partition(b"\r\n\r\n")[0], data[:EXCERPT])
             return T.BODY_REFUSED
         self.taken += consumed
         self.input = data[consumed:]

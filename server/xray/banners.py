@@ -98,7 +98,7 @@ def _descriptors(bounds: Bounds) -> Banner | None:
         return None
     left = max(0, bounds.descriptors - used)
     level = "critical" if left == 0 else "warning"
-    return Banner("descriptors", level, f"{used} of {bounds.descriptors} descriptors are open: {left} are left.")
+    return Banner("descriptors", level, f"{used:,} of {bounds.descriptors:,} descriptors are open: {left:,} are left.")
 
 
 def _draining(cut: Cut, where: list[Standing]) -> Banner | None:
@@ -119,7 +119,7 @@ def _held_by(rows: list[Row], count: int) -> str:
         return "nothing holds it."
     words = "; ".join(f"{one.id}: {one.why}" for one in rows)
     more = f"; and {count - len(rows)} more" if count > len(rows) else ""
-    held = "1 connection holds it" if count == 1 else f"{count} connections hold it"
+    held = "1 connection holds it" if count == 1 else f"{count:,} connections hold it"
     return f"{held}: {words}{more}."
 
 
@@ -132,5 +132,5 @@ def _slots(where: list[Standing], bounds: Bounds) -> Banner | None:
     most = max(held, key=lambda here: here.count)
     words = "idle keep-alive" if most.state is C.AWAITING_REQUEST else most.state
     verb = "is" if most.count == 1 else "are"
-    text = f"{most.count} of {bounds.slots} slots {verb} {words}; {used} are taken in all."
+    text = f"{most.count:,} of {bounds.slots:,} slots {verb} {words}; {used:,} are taken in all."
     return Banner("capacity", "warning", text)

@@ -8,6 +8,7 @@ of each side began (contract.EXCERPT). At the bounds all of it takes some 6 MiB,
 What a recording becomes for others to read: server.xray.exports.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -93,6 +94,18 @@ def excerpts(machine: Machine) -> tuple[bytes, bytes]:
     return received, sent
 
 
+_REQUEST_LINE = re.compile(rb"(?:\r?\n)*([A-Z]+ [!-~]+) HTTP/1\.[0-9]\r?\n")
+
+
+def unfinished(machine: Machine, received: bytes, edge: Edge | None) -> str:
+    """The line of the request that `edge` put an end to, of a machine that has forgotten it: it gives an exchange up
+    before it ends itself. Empty where there was none, since it idled: then what came last had been answered."""
+    if edge is None or (edge.source is machine.engine.initial and not edge.trigger.endswith("_REFUSED")):
+        return ""
+    match = _REQUEST_LINE.match(received)
+    return match[1].decode("ascii") if match is not None else ""
+
+
 def recording_of(
     machine: Machine,
     facts: Facts,
@@ -104,6 +117,8 @@ def recording_of(
     """The recording of a machine: of one that has ended when the `edge` that decided it is given, else as of `now`."""
     path = tuple(history)
     request: Any = facts.request
+    received, sent = excerpts(machine)
+    line = f"{request.method} {request.target}" if request is not None else unfinished(machine, received, edge)
     return Recording(
         machine.engine,
         facts.number,
@@ -112,14 +127,15 @@ def recording_of(
         facts.born or (path[0][0] if path else machine.since),
         path[-1][0] if edge is not None and path else None,
         edge,
-        f"{request.method} {request.target}"[:LONGEST] if request is not None else "",
+        line[:LONGEST],
         facts.served,
         facts.status,
         facts.bytes_in,
         facts.bytes_out,
         path,
         note,
-        *excerpts(machine),
+        received,
+        sent,
         now,
     )
 

@@ -79,7 +79,7 @@ export class Detail {
     try {
       const found = await ask(`connections/${encodeURIComponent(id)}`);
       if (this.id !== id) return;
-      found.received = performance.now();
+      found.arrived = performance.now();
       this.document = found;
       this.show(found);
     } catch (error) {

@@ -46,7 +46,7 @@ export class Due {
 
   tick() {
     if (!this.found) return;
-    const left = this.found.deadline.remaining - (performance.now() - this.found.received) / 1000;
+    const left = this.found.deadline.remaining - (performance.now() - this.found.arrived) / 1000;
     say(this.left, `${Math.max(0, left).toFixed(1)} s`);
   }
 }

@@ -47,8 +47,8 @@ def test_slots_taken_by_those_who_wait_for_a_backend() -> None:
     [
         (None, []),
         (899, []),
-        (900, [("warning", "900 of 1000 descriptors are open: 100 are left.")]),
-        (1000, [("critical", "1000 of 1000 descriptors are open: 0 are left.")]),
+        (900, [("warning", "900 of 1,000 descriptors are open: 100 are left.")]),
+        (1000, [("critical", "1,000 of 1,000 descriptors are open: 0 are left.")]),
     ],
 )
 def test_descriptors_that_run_short(used: int | None, said: list[tuple[str, str]]) -> None:

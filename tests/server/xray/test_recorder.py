@@ -38,6 +38,41 @@ def test_a_normal_end_and_an_abnormal_one_are_kept_apart() -> None:
         assert abnormal.ended_at == bench.clock.now
 
 
+@pytest.mark.parametrize(
+    ("data", "seconds", "ending", "request_"),
+    [
+        (b"GET /a?b HTTP/1.1\r\nhost: x\r\n\r\n", 31, "deadline in QUERYING_BACKEND", "GET /a?b"),
+        (b"GET /a?b HTTP/1.1\r\nhost:", 31, "deadline in READING_HEAD", "GET /a?b"),
+        (b"GET /a?b HT", 31, "deadline in READING_HEAD", ""),
+        (b"GET /a?b HTTP/1.1\r\nhost : x\r\n\r\n", 0, "client in AWAITING_REQUEST", "GET /a?b"),
+        (b"", 31, "deadline in AWAITING_REQUEST", ""),
+    ],
+)
+def test_the_request_that_was_given_up_is_kept(data: bytes, seconds: float, ending: str, request_: str) -> None:
+    """It is given up before the connection ends: what it was is read from how its head began."""
+    with bench_of(waiting(), head_timeout=30.0) as bench:
+        client = bench.connect()
+        if data:
+            client.send(data)
+        bench.clock.now += seconds
+        bench.settle()
+        client.half_close()
+        recorder = bench.service.recorder
+        (found,) = [*recorder.normal, *recorder.abnormal]
+        assert (found.ending(), found.request) == (ending, request_)
+
+
+def test_what_had_been_answered_before_an_idle_end_is_not_taken_for_unanswered() -> None:
+    with bench_of(hello) as bench:
+        client = bench.connect(tcp=True)
+        client.send(GET)
+        reset(client)
+        bench.settle()
+        (found,) = bench.service.recorder.normal
+        assert (found.ending(), found.request) == ("client in AWAITING_REQUEST", "")
+        assert found.received == GET
+
+
 def test_abnormal_ends_outlast_any_number_of_normal_ones() -> None:
     with bench_of(waiting()) as bench:
         bench.service.recorder = Recorder(normal=3, abnormal=5)

@@ -152,6 +152,16 @@ def test_a_stuck_connection_is_found_opened_and_closed(looked: Looked, server: S
     assert server.wait_for("closed_by_operator")["closed"] == 1
 
 
+def test_of_one_whose_request_has_not_come_whole_it_is_shown_how_it_begins(looked: Looked, crowd: Crowd) -> None:
+    page = looked.page
+    page.get_by_role("textbox", name="Peer").fill("127.0.0.7")
+    expect(page.locator("#matched")).to_have_text("3 of 12 connections")
+    page.locator(".line[data-kind=row]").first.click()
+    expect(page.locator("#detail .message")).to_have_count(1)
+    expect(page.locator("#detail .message")).to_have_attribute("aria-label", "What came last")
+    expect(page.locator("#detail .message")).to_contain_text("GET /half HTTP/1.1\nHost: a.example")
+
+
 def test_those_that_match_a_filter_are_closed_together(looked: Looked, crowd: Crowd) -> None:
     page = looked.page
     page.get_by_role("textbox", name="Peer").fill("127.0.0.7")
