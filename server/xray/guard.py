@@ -12,7 +12,8 @@ A browser on the same machine reaches a loopback address from any page it shows.
 - *Being framed, sniffed or kept*: the answer's fields forbid it.
 
 An application that can be made to fetch any URL can be made to fetch ours: so the page holds the token only for a
-browser that shows it.
+browser that shows it. Another user of this machine can say all that a browser says: where there are such, who are not
+trusted, a Unix socket keeps them out.
 
 Beyond loopback nothing is answered without the token: as `Authorization: Bearer TOKEN`, or as the password of Basic,
 which is what a browser asks its user for. A Unix socket is guarded by its mode; there is no name to be rebound.

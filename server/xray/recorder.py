@@ -54,7 +54,7 @@ class Recording:
     bytes_out: int
     path: Passages
     note: str = ""
-    """What is to be said of it besides."""
+    """What is to be said of it besides: why its request was refused, or that one came too late."""
     received: bytes = b""
     sent: bytes = b""
     """How the last heads began (contract.EXCERPT): whoever shows them redacts them (server.xray.redaction)."""
@@ -162,8 +162,10 @@ class Recorder:
         self.bytes_in += facts.bytes_in
         self.bytes_out += facts.bytes_out
         self.served += facts.served
-        note = self.missed.note_of(facts.number) or self.blame(facts.number)
-        ring = self.abnormal if note or edge.row.way is Way.FAULT else self.normal
+        blame = self.missed.note_of(facts.number) or self.blame(facts.number)
+        ring = self.abnormal if blame or edge.row.way is Way.FAULT else self.normal
+        refusal = getattr(machine, "refusal", None)
+        note = blame or (str(refusal.reason).rstrip(".") if refusal is not None else "")
         ring.append(recording_of(machine, facts, machine.history, edge, note))
 
     def blame(self, number: int) -> str:

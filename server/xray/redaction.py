@@ -1,8 +1,8 @@
 """What may be shown of a message to whoever looks: all but what may carry a secret. Pure.
 
-Credentials stand in fields (by their name: Authorization, Cookie), in queries, before the @ of an authority, and in
-bodies. Who asks for secrets sees them; everybody else sees that they were there. What does not have the form of a
-message is hidden too: nobody can say what a line is in which a field's name can not be read.
+Credentials stand in fields (by their name: Authorization, Cookie), in queries and fragments, before the @ of an
+authority, and in bodies. Who asks for secrets sees them; everybody else sees that they were there. What does not have
+the form of a message is hidden too: nobody can say what a line is in which a field's name can not be read.
 """
 
 import re
@@ -38,6 +38,7 @@ _BEGUN_LINE = re.compile(rf"[A-Z]+ (?:(?:{_TARGET})(?: H?T?T?P?/?[0-9.]*)?)?")
 """What may become a request line."""
 _FIELD_LINE = re.compile(rf"({_NAME}):[ \t]*(.*)")
 _QUERY = re.compile(r"([?#])[^ ]*")
+_FRAGMENT = re.compile(r"(://[^ #]*)#.*")
 _USERINFO = re.compile(r"//[^/@ ]*@")
 _BEGUN_AUTHORITY = re.compile(r"//[^/@ ]*$")
 _END_OF_LINE = re.compile(r"\r\n|\n|\r")
@@ -52,8 +53,9 @@ def is_secret(name: str) -> bool:
 
 
 def hidden(text: str) -> str:
-    """A request line or a field's value with its query hidden: `GET /search?...`."""
+    """A request line or a field's value with what may carry a secret hidden: `GET /search?...`."""
     line, mark, _ = text.partition("?")
+    line = _FRAGMENT.sub(r"\1#...", line)
     line = _USERINFO.sub(f"//{REDACTED}@", line)
     return f"{line}?..." if mark else line
 

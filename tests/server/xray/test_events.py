@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import pytest
+
+from server.xray import beats
 from server.xray.beats import LISTENERS
 from tests.server.support import GET, hello
 from tests.server.xray.support import Live, live
@@ -77,6 +80,25 @@ def test_what_was_told_is_let_go_when_nobody_listens_any_more() -> None:
             assert server.xray.events._cut is not None
         eventually(lambda: server.xray.beats.listeners == 0)
         eventually(lambda: server.xray.events._cut is None)
+
+
+def test_who_does_not_take_its_events_is_kept_no_more_than_one_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beats, "INTERVAL", 0.002)
+    with live(hello) as server, Client(server.xray_address, window=1024) as slow, Listening(server) as other:
+        slow.send(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        other._head()
+        held = 0
+
+        def is_full() -> bool:
+            other.event()
+            return any(machine.state == "SENDING_RESPONSE" for machine in list(server.xray.loop.machines.values()))
+
+        eventually(is_full, patience=120.0)
+        for _ in range(50):
+            size = len(json.dumps(other.event()))
+            waiting = [one for one in list(server.xray.loop.machines.values()) if one.state == "SENDING_RESPONSE"]
+            held = max([held, *(len(one.output) + len(one.tail) for one in waiting)])  # type: ignore[attr-defined]
+        assert 0 < held < 2 * size
 
 
 def test_all_who_listen_are_told_the_same() -> None:

@@ -50,6 +50,8 @@ def test_the_query_in_a_field_is_hidden_as_that_of_the_request_is() -> None:
 
 def test_what_is_hidden_of_a_line() -> None:
     assert hidden("GET /a?b=c") == "GET /a?..."
+    assert hidden("https://x/#access_token=word") == "https://x/#..."
+    assert hidden("colour #fff") == "colour #fff"
     assert hidden("GET /a") == "GET /a"
     assert hidden("") == ""
     assert hidden("GET /a?b?c") == hidden("GET /a?") == "GET /a?..."
@@ -133,6 +135,7 @@ PLACES = (
     b"GET / HTTP/1.1\rAuthorization: %b\r",
     b"GET / %b\r\n",
     b"HTTP/1.1 302 Found\r\nLocation: /?%b\r\n\r\n",
+    b"HTTP/1.1 302 Found\r\nLocation: http://x/#%b\r\n\r\n",
 )
 
 

@@ -150,6 +150,10 @@ def test_of_one_that_was_refused_what_was_refused_is_kept() -> None:
         client.send(b"GET /a?b=1 HTTP/1.1\r\n" + filler + b"\r\nCookie : c=d\r\n\r\n")
         client.half_close()
         found = watch.gone(bench.service.recorder.abnormal[0], 0.0)
+        assert found["why"].endswith(
+            ", GET /a?...: ended by client in AWAITING_REQUEST after 0.0 s; "
+            "White space in a field name, or before its colon"
+        )
         assert found["received"][0] == "GET /a?... HTTP/1.1"
         assert found["received"][-2:] == ["(12 bytes that are no field line)", "..."]
         assert found["sent"][0] == "HTTP/1.1 400 Bad Request"
