@@ -40,7 +40,7 @@ class Filter:
     older: float = 0.0
     peer: str = ""
     path: str = ""
-    sort: str = "seconds"
+    sort: str = "wait"
     limit: int = USUAL
     offset: int = 0
 
@@ -71,8 +71,9 @@ class Filter:
         if self.older or self.peer or self.path:
             found = [position for position in found if self.matches(seen[position], now)]
         order, turned = self.sort.removeprefix("-"), self.sort.startswith("-")
-        if order == "seconds":  # the usual one, and the quickest
-            found.sort(key=seen.since, reverse=turned)
+        if order == "wait":  # the usual one, and the quickest
+            idle = set(seen.at(lambda machine, node: node is machine.engine.initial))
+            found.sort(key=lambda position: (position in idle, seen.since(position)), reverse=turned)
             return found
         key, descending = ORDERS[order]
         keys = {position: key(seen[position], now) for position in found}
@@ -104,6 +105,7 @@ def _fact(position: int) -> Callable[[Seen, float], float]:
 
 
 ORDERS: dict[str, tuple[Callable[[Seen, float], Any], bool]] = {
+    "wait": (lambda seen, now: (seen[1] is not seen[0].engine.initial, now - seen[2]), True),
     "seconds": (lambda seen, now: now - seen[2], True),
     "age": (lambda seen, now: now - seen[3][2] if len(seen[3]) > 2 else 0.0, True),
     "remaining": (_remaining, False),
@@ -114,7 +116,10 @@ ORDERS: dict[str, tuple[Callable[[Seen, float], Any], bool]] = {
     "peer": (lambda seen, _: str(seen[3][1]) if len(seen[3]) > 1 else "", False),
     "id": (_number, False),
 }
-"""What rows may be sorted by, and whether the largest comes first; a `-` before the name turns it round."""
+"""What rows may be sorted by, and whether the largest comes first; a `-` before the name turns it round.
+
+`wait` is `seconds`, but that those who idle, where their machine begins, come after all others: they keep nobody
+waiting, and there may be thousands of them."""
 
 PARAMETERS = ("kind", "state", "older", "peer", "path", "sort", "limit", "offset")
 
@@ -126,7 +131,7 @@ def parse(query: str, others: Iterable[str] = ()) -> tuple[Filter, dict[str, str
     kind = given.get("kind", "connection")
     if kind != "*" and kind not in KINDS:
         raise HTTPError(400, f"kind={kind}: there is no such machine; there are {', '.join(KINDS)}, and * for all.")
-    sort = given.get("sort", "seconds")
+    sort = given.get("sort", "wait")
     if sort.removeprefix("-") not in ORDERS:
         raise HTTPError(400, f"sort={sort}: rows are sorted by {', '.join(ORDERS)}; a - before it turns it round.")
     wanted = Filter(

@@ -131,7 +131,7 @@ def test_top_shows_states_rates_and_the_longest_waits(top: Screen) -> None:
     assert lines[0].endswith("/x")
     assert re.match(r"4 of [\d,]+ slots, [\d.]+ requests/s, in ", lines[1])
     heading = next(number for number, line in enumerate(lines) if line.startswith("ID "))
-    assert lines[heading].endswith("4, by seconds")
+    assert lines[heading].endswith("4, by wait")
     assert re.match(
         r"1   GET /ord\S+ QUERYING_BACKEND [\d.]+ s of 30 s <- work#1 \S+_order [\d.]+ s$", lines[heading + 1]
     )
@@ -157,7 +157,7 @@ def test_top_shows_one_filters_closes_and_quits(top: Screen, stage: Stage) -> No
     top.see("1 connection closed", "0 of 3 with state=READING_HEAD")
     assert stage.customers[-1].end() == "reset"
     top.type("\x1b")
-    top.see("3, by seconds")
+    top.see("3, by wait")
     top.type("\x1b[Bc")
     top.see("close 1, GET /orders/41?... of 127.0.0.1:")
     top.type("n")
@@ -189,7 +189,7 @@ def test_top_gives_the_terminal_back_while_it_is_stopped(top: Screen) -> None:
     eventually(top.is_as_before)
     top.process.send_signal(signal.SIGCONT)
     top.type("s")
-    top.see("4, by age")
+    top.see("4, by seconds")
 
 
 def test_top_says_when_the_server_has_gone_and_goes_on(top: Screen, stage: Stage) -> None:

@@ -36,7 +36,9 @@ export function showSort(head, sort) {
   const name = sort.replace("-", "");
   for (const cell of head.children) {
     const chosen = cell.dataset.sort === name;
-    mark(cell, "aria-sort", chosen ? (DESCENDING.has(name) !== turned ? "descending" : "ascending") : null);
+    const usual = sort === "wait" && cell.dataset.sort === "seconds"; // the longest first, those that idle last
+    mark(cell, "aria-sort", usual ? "other" : chosen ? (DESCENDING.has(name) !== turned ? "descending" : "ascending") : null);
+    mark(cell, "title", usual ? "The longest wait first; those that idle come last" : null);
   }
 }
 

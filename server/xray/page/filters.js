@@ -25,7 +25,7 @@ export function readAddress() {
     peer: text("peer"),
     older: text("older"),
     group: ["state", "peer"].includes(text("group")) ? /** @type {"state"|"peer"} */ (text("group")) : "",
-    sort: text("sort", "seconds"),
+    sort: text("sort", "wait"),
     open: text("open"),
     names: [],
   };
@@ -37,7 +37,7 @@ export function writeAddress(view) {
   if (view.kind !== "connection") given.set("kind", view.kind);
   if (view.view === "ended") given.set("view", "ended");
   if (view.states.size) given.set("state", [...view.states].join(","));
-  for (const name of TEXTS) if (view[name] && !(name === "sort" && view.sort === "seconds")) given.set(name, view[name]);
+  for (const name of TEXTS) if (view[name] && !(name === "sort" && view.sort === "wait")) given.set(name, view[name]);
   const hash = given.toString();
   history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
 }

@@ -6,14 +6,15 @@ import shutil
 from collections.abc import Mapping
 from typing import NoReturn
 
-SORTS = ("seconds", "age", "remaining", "bytes_in", "bytes_out", "requests", "state", "peer", "id")
+SORTS = ("wait", "seconds", "age", "remaining", "bytes_in", "bytes_out", "requests", "state", "peer", "id")
 
 FORMATS = ("text", "mermaid", "perfetto", "recording")
 
 FILTERS = ("kind", "state", "older", "peer", "path", "sort", "limit")
 
 _ABOUT = {
-    "ps": "Print what every connection waits for, since when, and until when: one line each, the longest wait first.",
+    "ps": "Print what every connection waits for, since when, and until when: one line each, the longest wait first, "
+    "those that idle last.",
     "top": "Show, live, what the connections wait for: states with counts and dwell, the longest waits, the rates.",
     "show": "Print everything about one connection: what it waits for, its request, and its path as a time line. "
     "Connections that have ended are remembered for a while.",
@@ -159,7 +160,8 @@ def _add_filters(parser: argparse.ArgumentParser, command: str) -> None:
         "--sort",
         metavar="COLUMN",
         type=sort,
-        help=f"by one of {columns}; --sort=-COLUMN turns it round (default: seconds, the longest in its state first)",
+        help=f"by one of {columns}; --sort=-COLUMN turns it round (default: wait, which is seconds, but that those "
+        "that idle come last)",
     )
     if command == "ps":
         group.add_argument("--limit", metavar="N", type=limit, help="at most so many (default: all)")

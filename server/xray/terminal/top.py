@@ -19,7 +19,7 @@ def top(client: Client, filters: dict[str, object], interval: float, streams: St
     there is no answer at the beginning."""
     if not (streams.out.isatty() and streams.keys.isatty()):
         raise UsageError("top needs a terminal: ps prints the same once")
-    sort = str(filters.pop("sort", "seconds"))
+    sort = str(filters.pop("sort", "wait"))
     screen = Screen(streams.keys.fileno(), streams.out.fileno())
     this = Top(client, View(filters, sort), screen, style_of(streams.out).colours)
     this.begin()

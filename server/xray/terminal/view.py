@@ -49,7 +49,7 @@ class View:
     """What is shown. `chosen` is the id of a row; `filters` are those of the endpoints."""
 
     filters: dict[str, object] = field(default_factory=dict)
-    sort: str = "seconds"
+    sort: str = "wait"
     mode: Mode = Mode.TABLE
     chosen: str = ""
     typed: str = ""

@@ -46,7 +46,7 @@ def test_filters_become_the_endpoints_parameters() -> None:
     [
         ("ps", ["--bogus"], "unrecognized arguments: --bogus"),
         ("ps", ["--older", "soon"], "--older: 'soon': write seconds, such as 30, or 5m, or 2h"),
-        ("ps", ["--sort", "colour"], "--sort: 'colour': there are seconds, age"),
+        ("ps", ["--sort", "colour"], "--sort: 'colour': there are wait, seconds, age"),
         ("ps", ["--limit", "0"], "--limit: '0': write a number of lines"),
         ("ps", ["--limit", "20001"], "--limit: '20001'"),
         ("ps", ["--pid", "1", "--xray", "a:1"], "not allowed with argument --pid"),

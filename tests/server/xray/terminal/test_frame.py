@@ -36,7 +36,7 @@ def test_eighty_by_twenty_four() -> None:
     assert "QUERYING_BACKEND        1             -        0.0     1.0 ms      2.0 s" in lines
     assert "also: listener ACCEPTING 1" in lines
     assert lines[11:14] == [
-        "ID  PEER            WHY                                            2, by seconds",
+        "ID  PEER            WHY                                               2, by wait",
         "17  127.0.0.1:5000  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1…1.2 s",
         "1   127.0.0.1:6001  AWAITING_REQUEST 1.2 s of 15 s <- client readable",
     ]

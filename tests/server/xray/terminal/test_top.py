@@ -52,7 +52,7 @@ def test_it_looks_draws_and_looks_again() -> None:
     screen, client, _ = run({"/snapshot.json": [snapshot(now=100.0), snapshot(now=101.0), snapshot(now=102.0)]}, [], [])
     assert len(screen.shown) == 3
     assert [path for _, path, _ in client.asked].count("/snapshot.json") == 3
-    assert client.asked[-1][2] == {"sort": "seconds", "limit": 200}
+    assert client.asked[-1][2] == {"sort": "wait", "limit": 200}
 
 
 def test_looks_too_close_together_make_no_rates() -> None:
@@ -72,9 +72,9 @@ def test_keys_change_what_is_asked_for() -> None:
     _, client, _ = run({}, ["s"], ["r"], ["f"])
     asked = [parameters for _, path, parameters in client.asked if path == "/connections.json"]
     assert asked[1:] == [
-        {"sort": "age", "limit": 200},
-        {"sort": "-age", "limit": 200},
-        {"state": "AWAITING_REQUEST", "sort": "-age", "limit": 200},
+        {"sort": "seconds", "limit": 200},
+        {"sort": "-seconds", "limit": 200},
+        {"state": "AWAITING_REQUEST", "sort": "-seconds", "limit": 200},
     ]
 
 

@@ -42,11 +42,11 @@ def test_every_order_can_be_reached_and_turned_round() -> None:
     for _ in SORTS:
         seen.append(view.sort)
         assert press(view, "s") is Order.LOOK
-    assert (tuple(seen), view.sort) == (SORTS, "seconds")
+    assert (tuple(seen), view.sort) == (SORTS, "wait")
     press(view, "r")
-    assert view.sort == "-seconds"
+    assert view.sort == "-wait"
     press(view, "r")
-    assert view.sort == "seconds"
+    assert view.sort == "wait"
 
 
 def test_f_goes_through_the_states_of_the_table() -> None:
