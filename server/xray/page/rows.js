@@ -36,6 +36,7 @@ export class Rows {
 
   /** What stands in a line: the segment, and the row's place in it (-1: the group's head). */
   at(line) {
+    if (line < 0) return null;
     let start = 0;
     for (const one of this.segments) {
       const size = length(one);

@@ -111,13 +111,13 @@ export class Table {
 
   // --- fetching
 
-  /** Another filter, order or machine: from the top. */
+  /** Another filter, order or machine: from the top. Who was chosen stays so, if it is still among them: a filter is
+   * asked for while it is being typed, and a key may already have been pressed. */
   async restart() {
     mark(this.element, "data-kind", this.view.kind === "connection" ? "connection" : "other");
     this.rows.reset();
     this.element.scrollTop = 0;
     this.active = -1;
-    this.activeId = "";
     this.next = 0;
     await this.refresh();
   }
@@ -138,6 +138,7 @@ export class Table {
     this.next = performance.now() + LEISURE * (performance.now() - began);
     const line = this.activeId ? this.rows.lineOf(this.activeId) : -1;
     if (line >= 0) this.active = line;
+    else if (this.active < 0) this.activeId = "";
     this.render();
     this.summarise();
   }
@@ -180,8 +181,9 @@ export class Table {
   /** Open the active row, or open or close the active group. */
   enter() {
     const found = this.rows.at(this.active);
-    if (!found) return;
-    if (found.place < 0) {
+    if (!found) {
+      if (this.activeId) this.onOpen(this.activeId);
+    } else if (found.place < 0) {
       found.segment.open = !found.segment.open;
       this.render();
       this.refresh();

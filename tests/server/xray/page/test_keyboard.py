@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.server.xray.page.browser import Looked, looking
 from tests.server.xray.page.crowd import HEAD, Crowd
-from tests.support.client import request
+from tests.support.client import Client, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
 
@@ -28,7 +28,7 @@ def looked(browser: Browser, server: ServerProcess) -> Iterator[Looked]:
         crowd.add(60)
         crowd.add(3, HEAD)
         crowd.add(1, request("/wait/keys"))
-        expect(page.page.locator("#matched")).to_have_text("64 connections")
+        expect(page.page.locator("#matched")).to_have_text("64 connections", timeout=20_000)
         yield page
 
 
@@ -69,6 +69,17 @@ def test_a_stuck_connection_is_found_and_closed_with_keys_alone(looked: Looked) 
     press("Escape")
     assert focused(looked) == "grid"
     expect(page.locator("#detail")).to_be_hidden()
+
+
+def test_enter_where_no_row_is_chosen_changes_nothing(looked: Looked, server: ServerProcess) -> None:
+    """Nor does the table stand still after it."""
+    looked.page.locator("#grid").focus()
+    assert active(looked) == 0
+    for key in ("Enter", " ", "ArrowRight", "ArrowLeft"):
+        looked.page.keyboard.press(key)
+    with Client(server.address):
+        expect(looked.page.locator("#matched")).to_have_text("65 connections", timeout=20_000)
+    expect(looked.page.locator("#detail")).to_be_hidden()
 
 
 def test_escape_leaves_a_question_unanswered_and_the_detail_open(looked: Looked) -> None:
