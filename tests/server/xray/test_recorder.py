@@ -1,5 +1,7 @@
 """The recorder: what is kept of those that have ended, and the bounds of it."""
 
+import pytest
+
 from server.xray.recorder import LONGEST, Recorder, passages, recording_of, told
 from statemachines.connection import Trigger as T
 from statemachines.contract import Facts
