@@ -21,6 +21,7 @@ from server.options import Options
 from server.xray import runtime, thread
 from server.xray.address import USUAL, Address, AddressError, bind
 from server.xray.thread import RESERVE, open_xray
+from tests.conftest import Start
 from tests.server.support import GET, RecordingLogs, bench_of, hello
 from tests.server.xray.support import Live, live, waiting
 from tests.support.client import Client, clients
@@ -284,24 +285,21 @@ def test_sigusr1_tells_the_log_what_everybody_waits_for(process: ServerProcess) 
         assert client.answer().status == 200
 
 
-def test_without_an_xray_there_is_none_and_sigusr1_works_all_the_same() -> None:
-    server = ServerProcess("--no-xray")
+def test_without_an_xray_there_is_none_and_sigusr1_works_all_the_same(start: Start) -> None:
+    server = start("--no-xray")
     server.signal(signal.SIGUSR1)
     server.wait_for("xray_dump")
     assert server.events("xray") == []
     assert runtime.find() == []
-    server.finish()
 
 
-def test_by_default_it_is_there_whether_or_not_the_usual_port_is_free() -> None:
+def test_by_default_it_is_there_whether_or_not_the_usual_port_is_free(start: Start) -> None:
     """One of the two at least does not get it: which one, other programs of this machine may decide."""
-    one, other = ServerProcess(), ServerProcess()
+    one, other = start(), start()
     assert ask(one, "/healthz") == ask(other, "/healthz") == (200, "ok\n")
     notes = [server.wait_for("xray").get("note", "") for server in (one, other)]
     assert any("is taken, so this is a free port" in note for note in notes)
     assert {found.pid for found in runtime.find()} == {one.pid, other.pid}
-    one.finish()
-    other.finish()
 
 
 def test_a_unix_socket_of_a_process_is_for_its_user_alone(tmp_path: Path) -> None:
@@ -332,11 +330,10 @@ def test_an_address_that_can_not_be_is_said_in_one_line(
     assert said in line
 
 
-def test_the_token_may_come_from_the_environment() -> None:
-    server = ServerProcess("--xray", "127.0.0.1:0", environment={"CLERESTORY_XRAY_TOKEN": "mine"})
+def test_the_token_may_come_from_the_environment(start: Start) -> None:
+    start("--xray", "127.0.0.1:0", environment={"CLERESTORY_XRAY_TOKEN": "mine"})
     (found,) = runtime.find()
     assert found.token == "mine"
-    server.finish()
 
 
 def test_nothing_of_a_live_server_is_left_behind(every_descriptor_back: None) -> None:
