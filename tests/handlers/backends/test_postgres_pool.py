@@ -240,6 +240,18 @@ def test_it_is_not_asked_again_before_a_pause_which_grows_and_has_an_end(
     assert dict(refused.error.fields)[b"retry-after"] == b"2"  # type: ignore[union-attr]
 
 
+def test_the_longest_pause_is_a_bound(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
+    database = Database(f"postgresql:///x?host={tmp_path}", postgres_retry=0.25)
+    for pause in (0.1, 0.2, 0.25, 0.25):
+        began = runner.loop.clock()
+        with pytest.raises(HTTPError):
+            runner.run(fetch(database))
+        assert began + pause <= database.pool._not_before <= runner.loop.clock() + pause
+        runner.advance(pause + 0.01)
+    database.close()
+
+
 def test_after_a_failure_one_attempt_is_made_and_the_others_are_refused_meanwhile(runner: Runner) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
         database = Database(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x", postgres_sessions=4)

@@ -382,6 +382,22 @@ def test_the_backlog_is_bounded(url: str) -> None:
     assert database.close(PATIENCE) == []
 
 
+def test_no_more_read_at_once_than_there_are_readers_and_one_more_waits(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/notes.db", readers=2)
+    database.prepare(make_table)
+    executor, held = FakeExecutor(), [Held() for _ in range(3)]
+    operations = [database.read(one.stay) for one in held]
+    for operation in operations:
+        operation.start(executor)
+    assert held[0].begun.wait(PATIENCE)
+    assert held[1].begun.wait(PATIENCE)
+    assert [operation.describe().split()[1] for operation in operations] == ["RUNNING", "RUNNING", "QUEUED"]
+    for one in held:
+        one.let_go.set()
+    assert [executor.wait(operation) for operation in operations] == [([], None)] * 3
+    assert database.close(PATIENCE) == []
+
+
 def test_close_does_not_wait_for_what_is_stuck(stored: Database) -> None:
     held, executor = Held(), FakeExecutor()
     operation = stored.read(held.stay)
