@@ -18,6 +18,8 @@ from collections.abc import Generator
 from itertools import count
 from typing import Any, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from statemachines.contract import Loop
 
 
@@ -31,6 +33,7 @@ class Executor(Protocol):
         """Resume the handler with `result`, or by raising `error`. A finished or cancelled operation is ignored."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Operation(ABC):
     """Something that takes time. Subclasses say how it is begun, given up and described."""
 

@@ -151,7 +151,9 @@ class Tunnel(Operation):
             self.is_over = True
             self._leave()
 
-    close = cancel
+    def close(self) -> None:
+        """The response that it was the body of is given up."""
+        self.cancel()
 
     def describe(self) -> str:
         """The far end."""

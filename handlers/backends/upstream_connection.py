@@ -216,7 +216,10 @@ class UpstreamConnection(FarEnd):
         assert self.call is not None
         self.call.tell()
 
-    deliver_piece = deliver_head
+    def deliver_piece(self) -> None:
+        """Hand over the piece that came."""
+        assert self.call is not None
+        self.call.tell()
 
     def deliver_end(self) -> None:
         """Tell the asker that the answer is complete."""

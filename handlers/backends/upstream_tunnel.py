@@ -9,7 +9,7 @@ import socket
 import struct
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from handlers.backends.upstream_receiver import Receiver
 from handlers.tunnel import GoneError, Tunnel
@@ -28,9 +28,9 @@ class FarEnd(Receiver):
 
     __slots__ = ("address", "bytes_out", "loop", "number", "progressed", "tunnel")
 
-    gone = T.UPSTREAM_RESET
-    over = T.TUNNEL_ENDED
-    broken = T.ASKER_LEFT
+    gone: ClassVar[T] = T.UPSTREAM_RESET
+    over: ClassVar[T] = T.TUNNEL_ENDED
+    broken: ClassVar[T] = T.ASKER_LEFT
 
     def __init__(self, pool: "Pool", connecting: socket.socket, address: str) -> None:
         super().__init__(pool, connecting)
