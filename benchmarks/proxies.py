@@ -37,7 +37,7 @@ def entries(upstream: int) -> tuple[Entry, ...]:
             ours("--parser", "httptools", "--no-access-log", "--no-xray", target=url),
             Kind.OURS,
             workloads=workloads,
-            settings="the same sources, what a client's connection passes compiled to C by mypyc",
+            settings="the same sources, what a request passes compiled to C by mypyc",
             build=COMPILED,
         ),
         Entry(

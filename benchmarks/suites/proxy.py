@@ -27,6 +27,9 @@ shares it) while slow readers take a large file through it, less what it held be
 BOTH = (Fields.REPEATED, Fields.VARYING)
 AIM_NGINX, AIM_PYTHON, AIM_MEMORY = 5.0, 0.25, 1024 * 1024
 
+LONGEST_BAR = 10
+"""Times as long as ours: who costs more is in the table, and not in the picture."""
+
 READERS = 8
 """Slow readers at a time."""
 WINDOW = 64 * 1024
@@ -115,10 +118,15 @@ def make_report(entries: Sequence[Entry], found: Measured, held: dict[str, tuple
     report = Report("proxy", "Reverse proxies side by side", LEAD)
     names = [entry.name for entry in entries]
     report.tables += [table for table in (_aims(found, held), _cpu(found, names), _memory(held)) if table.rows]
+    drawn = [entry for entry in entries if _cost(found, entry.name) < LONGEST_BAR * _cost(found, OURS)]
     rows = [
         Row(entry.name, [found.cost(Case(entry.name, "constant", kind)) for kind in BOTH], entry.kind)
-        for entry in sorted(entries, key=lambda entry: _cost(found, entry.name))
-        if not math.isinf(_cost(found, entry.name))
+        for entry in sorted(drawn, key=lambda entry: _cost(found, entry.name))
+    ]
+    report.notes += [
+        f"{entry.name} is not in the picture: its bar would leave no room for the others."
+        for entry in entries
+        if entry not in drawn and not math.isinf(_cost(found, entry.name))
     ]
     if rows:
         lead = "Microseconds of the proxy's whole process tree; one process, one CPU. Less is better."

@@ -74,3 +74,10 @@ def test_the_report_holds_ours_against_the_others_by_medians() -> None:
     assert "not installed" in text
     assert len(who.rows) == len(NAMES) + 1, "ours is there compiled, too"
     assert "<svg" in report.plots["proxy"]
+
+
+def test_a_bar_that_would_leave_no_room_for_the_others_is_not_drawn() -> None:
+    report = proxy.make_report(proxies.entries(1), found_for(Clerestory=40.0, nginx=10.0, aiohttp=5000.0), {})
+    assert "aiohttp" not in report.plots["proxy"]
+    assert [note.split(" ")[0] for note in report.notes] == ["aiohttp"]
+    assert AIOHTTP in [row[0] for row in report.tables[1].rows]
