@@ -41,11 +41,11 @@ class Tone(StrEnum):
 
 TONES = """
   .t-ours { color: #0c8599 } .t-warm { color: #d9480f } .t-third { color: #6741d9 } .t-fourth { color: #2b8a3e }
-  .t-quiet { color: #9aa7b4 } .axis { font-size: 12px; fill: #66727f } .name { font-size: 13px; fill: currentColor }
+  .t-quiet { color: #9aa7b4 } .axis { font-size: 12px; fill: #66727f } text.name { font-size: 13px; fill: currentColor }
   .line { fill: none; stroke: currentColor; stroke-width: 2.6; stroke-linejoin: round; stroke-linecap: round }
   .dot { fill: currentColor; stroke: #ffffff; stroke-width: 1.6 } .band { fill: currentColor }
   .inside { font-size: 11px; fill: #ffffff; font-weight: 600 } .leader { stroke: currentColor; stroke-opacity: .35 }
-  .mark { stroke: currentColor; stroke-width: 2; fill: none } .name, .inside { font-variant-numeric: tabular-nums }
+  .mark { stroke: currentColor; stroke-width: 2; fill: none } text.name, .inside { font-variant-numeric: tabular-nums }
   @media (prefers-color-scheme: dark) {
     .t-ours { color: #3bc9db } .t-warm { color: #ff922b } .t-third { color: #b197fc } .t-fourth { color: #69db7c }
     .t-quiet { color: #6b7a89 } .axis { fill: #8d99a6 } .dot { stroke: #0d1117 } .inside { fill: #0d1117 }
@@ -222,12 +222,9 @@ def _names(plotted: Sequence[Line], across: _Scale, up: _Scale, x: float) -> lis
     for height, (end, at) in zip(heights, wanted, strict=True):
         line = plotted[at]
         last = across.at(line.points[-1][0]) + 6
-        parts.append(f'<g class="{line.tone}">')
-        parts.append(f'<line class="leader" x1="{last:.1f}" x2="{x - 4:.1f}" y1="{end:.1f}" y2="{height:.1f}"/>')
-        parts.append(
-            f'<text class="name" style="fill: currentColor" x="{x:.1f}" y="{height + 4.5:.1f}">{escape(line.name)}</text>'
-            "</g>"
-        )
+        ends = f'x1="{last:.1f}" x2="{x - 4:.1f}" y1="{end:.1f}" y2="{height:.1f}"'
+        parts.append(f'<g class="{line.tone}"><line class="leader" {ends}/>')
+        parts.append(f'<text class="name" x="{x:.1f}" y="{height + 4.5:.1f}">{escape(line.name)}</text></g>')
     return parts
 
 
