@@ -20,13 +20,17 @@ Address = tuple[str, int]
 
 @dataclass(slots=True)
 class Outcome:
-    """What the clients saw in `seconds`. Latencies are seconds, in the order of the answers."""
+    """What the clients saw in `seconds`. Latencies are seconds, in the order of the answers; `answered` has the number
+    of answers of each client."""
 
     latencies: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    served: int = 0
-    """Clients that had at least one answer."""
-    clients: int = 0
+    answered: list[int] = field(default_factory=list)
+
+    @property
+    def served(self) -> int:
+        """Clients that had at least one answer."""
+        return sum(count > 0 for count in self.answered)
 
     @property
     def requests(self) -> int:
@@ -47,7 +51,7 @@ class Outcome:
 def connections(address: Address, count: int) -> Iterator[list[socket.socket]]:
     """`count` blocking connections, closed at the end. They are made one after the other: the backlog is bounded."""
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(count)]
+        yield [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(count)]
 
 
 def ask(client: socket.socket, line: bytes) -> bytes:
@@ -62,16 +66,17 @@ def ask(client: socket.socket, line: bytes) -> bytes:
     return answer
 
 
-def drive(clients: Sequence[socket.socket], lines: Sequence[bytes], seconds: float, requests: int = 0) -> Outcome:
-    """Let every client ask `lines` in turn for `seconds`, or until `requests` answers have come, if that is sooner.
+def drive(clients: Sequence[socket.socket], lines: Sequence[bytes], seconds: float, each: int = 0) -> Outcome:
+    """Let every client ask `lines` in turn for `seconds`, or until each has had `each` answers, if that is sooner.
 
-    The clients stay connected, and each is left without an open question, unless it has not been answered at all: what
-    is still under way when the time is over is waited for, but not counted.
+    The clients stay connected, and each is left without an open question, unless it has never been answered: what is
+    still under way when the time is over is waited for, but not counted.
     """
-    outcome = Outcome(clients=len(clients))
+    outcome = Outcome()
     by_descriptor = {client.fileno(): client for client in clients}
     asked = dict.fromkeys(by_descriptor, 0.0)
     turns = dict.fromkeys(by_descriptor, 0)
+    open_questions = set(by_descriptor)
     with contextlib.closing(select.epoll()) as poller, pinned(LOAD_CPU):
         for client in clients:
             client.setblocking(False)
@@ -81,7 +86,7 @@ def drive(clients: Sequence[socket.socket], lines: Sequence[bytes], seconds: flo
         for descriptor, client in by_descriptor.items():
             asked[descriptor] = time.perf_counter()
             client.send(lines[0])
-        while (left := until - time.perf_counter()) > 0 and (not requests or outcome.requests < requests):
+        while open_questions and (left := until - time.perf_counter()) > 0:
             for descriptor, _ in poller.poll(left):
                 client = by_descriptor[descriptor]
                 if not _answered(client):
@@ -89,11 +94,14 @@ def drive(clients: Sequence[socket.socket], lines: Sequence[bytes], seconds: flo
                 now = time.perf_counter()
                 outcome.latencies.append(now - asked[descriptor])
                 turns[descriptor] += 1
+                if turns[descriptor] == each:
+                    open_questions.discard(descriptor)
+                    continue
                 asked[descriptor] = now
                 client.send(lines[turns[descriptor] % len(lines)])
         outcome.seconds = time.perf_counter() - begun
-        outcome.served = sum(turn > 0 for turn in turns.values())
-        _settle(poller, by_descriptor, {descriptor for descriptor, turn in turns.items() if turn})
+        outcome.answered = list(turns.values())
+        _settle(poller, by_descriptor, {descriptor for descriptor in open_questions if turns[descriptor]})
     return outcome
 
 

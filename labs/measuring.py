@@ -20,6 +20,8 @@ from benchmarks.processes import memory
 class Usage:
     """Of one process: spent so far (`cpu` to `involuntary`; seconds and counts), and held now (bytes and threads).
 
+    `queued` is how long its threads were ready to run, and others had the CPU.
+
     A voluntary switch is one that the thread asked for, by waiting; an involuntary one was forced on it by the
     scheduler. `own` is the memory that is its own and not a file's, `rss` all that is resident, `reserved` its address
     space. `usage - earlier` has what was spent, and grew, in between.
@@ -27,6 +29,7 @@ class Usage:
 
     when: float
     cpu: float
+    queued: float
     voluntary: int
     involuntary: int
     own: int
@@ -47,16 +50,23 @@ class Usage:
         """Of a difference: the share of one CPU, 1.0 for all of it."""
         return self.cpu / self.when if self.when else 0.0
 
+    @property
+    def wanted(self) -> float:
+        """Of a difference: the share of one CPU that it would have taken, had it had one to itself."""
+        return (self.cpu + self.queued) / self.when if self.when else 0.0
+
 
 def usage(pid: int | None = None) -> Usage:
     """What process `pid` has spent and holds; without it, what this process does."""
     pid = os.getpid() if pid is None else pid
     status = _status(Path(f"/proc/{pid}/status"))
-    tasks = [_status(task / "status") for task in Path(f"/proc/{pid}/task").iterdir()]
+    threads = list(Path(f"/proc/{pid}/task").iterdir())
+    tasks = [_status(thread / "status") for thread in threads]
     held = memory(pid)
     return Usage(
         time.monotonic(),
         cpu_seconds(pid),
+        sum(_queued(thread / "schedstat") for thread in threads),
         sum(task.get("voluntary_ctxt_switches", 0) for task in tasks),
         sum(task.get("nonvoluntary_ctxt_switches", 0) for task in tasks),
         held.own,
@@ -81,6 +91,13 @@ def _status(path: Path) -> dict[str, int]:
             if number and number[0].isdigit():
                 found[name] = int(number[0])
     return found
+
+
+def _queued(path: Path) -> float:
+    """Seconds that a thread has stood in a run queue; 0 of one that has just ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return int(path.read_text().split()[1]) / 1e9
+    return 0.0
 
 
 def percentile(values: Sequence[float], part: float) -> float:

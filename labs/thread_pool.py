@@ -1,0 +1,210 @@
+"""As many clients as threads; and what a thread costs.
+
+If one thread serves one client at a time, take more threads. The shortest pool there is: the loop of the last lab, in
+`size` threads that all accept from the same socket. As many clients are served as there are threads, and the next one
+waits for somebody to leave, whatever the others do: they may all be silent.
+
+So why not a thread for each client? That works (`serve_each`), and is how servers were written for decades. The price:
+each thread reserves a stack, and whenever it waits for its client the kernel takes it off the CPU and puts another one
+on. Both are measured: address space reserved against memory really used, and context switches for each request; then
+what one switch costs, between two threads that hand a byte to and fro.
+"""
+
+import os
+import socket
+import threading
+import time
+
+from benchmarks.machine import SERVER_CPU, pinned
+from benchmarks.report import Table
+from benchmarks.summary import duration, figure, size
+from labs import one_at_a_time
+from labs.costs import Cost, cost
+from labs.findings import Claim, Findings, Stage, verdict
+from labs.one_at_a_time import KEY, lanes, visits
+from labs.plotting import Axis, Line, Tone, lines, timeline
+from labs.serving import serving
+
+STACK = 8 * 1024 * 1024
+"""Bytes that each thread's stack reserves: what Linux gives by default, and what the lecture counts with."""
+GIB = 1024**3
+
+
+def serve_pool(listener: socket.socket, size: str) -> None:
+    """`size` threads, each of which serves one client at a time."""
+    for _ in range(int(size) - 1):
+        threading.Thread(target=one_at_a_time.serve, args=(listener,), daemon=True).start()
+    one_at_a_time.serve(listener)
+
+
+def serve_each(listener: socket.socket) -> None:
+    """A thread for each client."""
+    threading.stack_size(STACK)
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=echo, args=(client,), daemon=True).start()
+
+
+def echo(client: socket.socket) -> None:
+    """Answer one client until it leaves."""
+    with client:
+        while asked := client.recv(65536):
+            client.sendall(asked)
+
+
+# --- what is measured
+
+
+def switch_seconds(turns: int) -> float:
+    """What it costs to go from one thread to another: a byte goes to and fro between two, through pipes, on one CPU;
+    less what the same reads and writes cost within one thread, where each finds its byte and nobody waits."""
+    there, back = os.pipe(), os.pipe()
+
+    def return_all() -> None:
+        for _ in range(turns):
+            os.write(back[1], os.read(there[0], 1))
+
+    with pinned(SERVER_CPU):
+        other = threading.Thread(target=return_all)
+        begun = time.perf_counter()
+        other.start()
+        for _ in range(turns):
+            os.write(there[1], b"x")
+            os.read(back[0], 1)
+        other.join()
+        between_two = time.perf_counter() - begun
+        begun = time.perf_counter()
+        for _ in range(turns):
+            os.write(there[1], b"x")
+            os.write(back[1], os.read(there[0], 1))
+            os.read(back[0], 1)
+        within_one = time.perf_counter() - begun
+    for descriptor in (*there, *back):
+        os.close(descriptor)
+    return max(between_two - within_one, 0.0) / (2 * turns)
+
+
+def run(stage: Stage) -> Findings:
+    """A pool of three and four clients; then threads by the thousand."""
+    with serving(serve_pool, 3) as server:
+        made = visits(server.address, 4, stage.pick(0.5, 0.1))
+    fourth, first_gone = made[-1], min(visit.left for visit in made[:-1])
+    stage.say(
+        f"three threads, four clients: one of the three left at {first_gone:.3f}, the fourth was answered at "
+        f"{fourth.answered:.3f}"
+    )
+    costs = [_cost(stage, clients) for clients in stage.pick([10, 100, 1000, 5000], [10, 100, 300])]
+    switch = switch_seconds(stage.pick(20_000, 2_000))
+    stage.say(f"from one thread to another: {duration(switch)}")
+    most = costs[-1]
+    share = most.switches * switch / most.cpu
+    figures = {
+        "fourth waited": fourth.answered - fourth.came,
+        "others waited": max(visit.wait for visit in made[:-1]),
+        "bounded": float(fourth.answered >= first_gone),
+        "threads": most.threads,
+        "reserved": most.reserved,
+        "memory": most.memory,
+        "switches": most.switches,
+        "cpu": most.cpu,
+        "switch": switch,
+        "share": share,
+    }
+    return Findings(
+        f"{most.held:,} clients took {most.threads:,} threads, which reserved {most.reserved * most.held / GIB:.1f} GiB "
+        f"and used {most.memory * most.held / GIB:.2f}; each request cost {most.switches:.1f} context switches.",
+        [_table(costs)],
+        {
+            "thread-pool": timeline(
+                "A pool of three threads, and four clients",
+                "Three are served at once. The fourth waits until one of them leaves, though none of them asks more.",
+                lanes(made),
+                key=KEY,
+            ),
+            "thread-pool-memory": lines(
+                "What a thread reserves, and what it uses",
+                "A thread for each client: address space and memory of the process, grown by its clients.",
+                [
+                    Line("reserved", [(c.held, c.reserved * c.held / 2**20) for c in costs], Tone.WARM),
+                    Line("really used", [(c.held, c.memory * c.held / 2**20) for c in costs], Tone.OURS),
+                ],
+                Axis("clients, each with a thread", log=True),
+                Axis("MiB", log=True),
+            ),
+        },
+        [
+            Claim(
+                "pool-bound",
+                f"with 3 threads, 3 clients waited at most {duration(figures['others waited'])}; the fourth "
+                f"{duration(fourth.wait)}, until one had left",
+                verdict(fourth.answered >= first_gone > max(visit.answered for visit in made[:-1])),
+                "A thread belongs to its client until that leaves, also while the client is silent.",
+            ),
+            _stacks(*costs[-2:]),
+            _switches(most, switch, share),
+        ],
+        figures,
+    )
+
+
+def _cost(stage: Stage, clients: int) -> Cost:
+    found = cost(serve_each, clients=clients, seconds=stage.pick(3.0, 0.3), silence=0.1, patience=stage.pick(20, 5))
+    stage.say(
+        f"{clients:,} clients: {found.threads:,} threads, {found.reserved * found.held / GIB:.2f} GiB reserved, "
+        f"{found.memory * found.held / GIB:.3f} GiB used, {found.switches:.2f} switches and "
+        f"{duration(found.cpu)} of CPU a request"
+    )
+    return found
+
+
+def _table(costs: list[Cost]) -> Table:
+    return Table(
+        "A thread for each client: 50 of them ask, the others are silent",
+        (
+            "clients",
+            "threads",
+            "reserved",
+            "really used",
+            "used, a thread",
+            "switches a request",
+            "CPU a request",
+            "p99",
+        ),
+        [
+            (
+                f"{found.held:,}",
+                f"{found.threads:,}",
+                f"{found.reserved * found.held / GIB:.2f} GiB",
+                f"{found.memory * found.held / GIB:.3f} GiB",
+                size(found.memory),
+                f"{found.switches:.2f}",
+                duration(found.cpu),
+                duration(found.p99),
+            )
+            for found in costs
+        ],
+        note="Reserved is address space (VmSize), used is memory of the process's own; both grown by the clients.",
+    )
+
+
+def _stacks(fewer: Cost, most: Cost) -> Claim:
+    reserved, used = most.reserved * most.held, most.memory * most.held
+    further = (reserved - fewer.reserved * fewer.held) / (most.held - fewer.held)
+    return Claim(
+        "stacks-40-gb",
+        f"{most.held:,} threads reserved {reserved / 1e9:.1f} GB, {size(further)} for each further one, and used "
+        f"{used / 1e9:.2f} GB of memory, {size(most.memory)} each",
+        verdict(used > reserved / 2, partly=38e9 < further * 5000 < 46e9),
+        "It is address space, not memory: the kernel hands out a page of a stack when it is first touched.",
+    )
+
+
+def _switches(most: Cost, switch: float, share: float) -> Claim:
+    return Claim(
+        "switches",
+        f"{most.switches:.2f} switches a request with {most.held:,} threads; one costs about {duration(switch)}, which "
+        f"makes {share:.0%} of the {duration(most.cpu)} of CPU that a request takes",
+        verdict(most.switches > 0.9 and share > 0.1, partly=most.switches > 0.9 or share > 0.1),
+        "A thread that waits leaves the CPU; in CPython it also hands over the interpreter's lock, which the cost of a "
+        f"switch has in it. Of these switches {figure(most.forced)} a request were forced, the rest were waits.",
+    )
