@@ -7,10 +7,13 @@ serves it, and is not in it.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmarks.report import Table
+from benchmarks.summary import duration
 from labs.load import connections, drive
+from labs.measuring import amount
 from labs.serving import Serve, serving
 
 
@@ -29,9 +32,16 @@ class Cost:
     switches: float
     forced: float
     cpu: float
-    load: float
     p50: float
     p99: float
+
+    def phrase(self) -> str:
+        """For the progress."""
+        threads = f"{self.threads:,} thread{'s' if self.threads > 1 else ''}"
+        return (
+            f"{self.held:,} clients, {threads}: {amount(self.memory)} each, {duration(self.cpu)} of CPU and "
+            f"{self.switches:.2f} switches a request"
+        )
 
 
 def cost(
@@ -68,7 +78,31 @@ def cost(
         spent.switches / load.requests,
         spent.involuntary / load.requests,
         spent.cpu / load.requests,
-        spent.load,
         load.latency(0.5),
         load.latency(0.99),
+    )
+
+
+def table(title: str, rows: Iterable[tuple[str, Cost]], note: str = "") -> Table:
+    """Costs beside each other, under the name of what served."""
+    columns = ("clients", "threads", "reserved", "memory", "memory, a client")
+    return Table(
+        title,
+        ("server", *columns, "switches a request", "CPU a request", "p99", "CPU in silence"),
+        [
+            (
+                name,
+                f"{cost.held:,}",
+                f"{cost.threads:,}",
+                amount(cost.reserved * cost.held),
+                amount(cost.memory * cost.held),
+                amount(cost.memory),
+                f"{cost.switches:.2f}",
+                duration(cost.cpu),
+                duration(cost.p99),
+                f"{cost.idle:.2%}",
+            )
+            for name, cost in rows
+        ],
+        note,
     )

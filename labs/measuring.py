@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.processes import memory
+from benchmarks.summary import figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,14 @@ def _queued(path: Path) -> float:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return int(path.read_text().split()[1]) / 1e9
     return 0.0
+
+
+def amount(count: float) -> str:
+    """A number of bytes in the unit that suits it: `20.5 KiB`, `97.9 MiB`, `39.2 GiB`."""
+    unit, name = next(
+        ((unit, name) for unit, name in ((1024**3, "GiB"), (1024**2, "MiB")) if count >= unit), (1024, "KiB")
+    )
+    return f"{figure(count / unit)} {name}"
 
 
 def percentile(values: Sequence[float], part: float) -> float:

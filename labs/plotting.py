@@ -116,6 +116,7 @@ class _Scale:
 
 def lines(title: str, lead: str, plotted: Sequence[Line], x: Axis, y: Axis, foot: str = "") -> str:
     """Lines over two axes as one SVG document. Raises ValueError when there is nothing to draw."""
+    plotted = [line for line in (_to_be_seen(line, x, y) for line in plotted) if line.points]
     points = [point for line in plotted for point in line.points]
     if not points:
         raise ValueError(f"{title}: no line to draw")
@@ -145,6 +146,12 @@ def timeline(title: str, lead: str, lanes: Sequence[Lane], foot: str = "", key: 
     for at, lane in enumerate(lanes):
         parts += _lane(lane, top + LANE * at, left, across)
     return _document(title, lead, parts, bottom + 62, foot)
+
+
+def _to_be_seen(line: Line, x: Axis, y: Axis) -> Line:
+    """The line without what a logarithmic axis has no place for."""
+    points = [(at, value) for at, value in line.points if (at > 0 or not x.log) and (value > 0 or not y.log)]
+    return Line(line.name, points, line.tone)
 
 
 def _scale(values: Sequence[float], start: float, end: float, log: bool) -> _Scale:

@@ -16,18 +16,17 @@ import threading
 import time
 
 from benchmarks.machine import SERVER_CPU, pinned
-from benchmarks.report import Table
-from benchmarks.summary import duration, figure, size
+from benchmarks.summary import duration, figure
 from labs import one_at_a_time
-from labs.costs import Cost, cost
+from labs.costs import Cost, cost, table
 from labs.findings import Claim, Findings, Stage, verdict
+from labs.measuring import amount
 from labs.one_at_a_time import KEY, lanes, visits
 from labs.plotting import Axis, Line, Tone, lines, timeline
 from labs.serving import serving
 
 STACK = 8 * 1024 * 1024
 """Bytes that each thread's stack reserves: what Linux gives by default, and what the lecture counts with."""
-GIB = 1024**3
 
 
 def serve_pool(listener: socket.socket, size: str) -> None:
@@ -93,7 +92,7 @@ def run(stage: Stage) -> Findings:
         f"three threads, four clients: one of the three left at {first_gone:.3f}, the fourth was answered at "
         f"{fourth.answered:.3f}"
     )
-    costs = [_cost(stage, clients) for clients in stage.pick([10, 100, 1000, 5000], [10, 100, 300])]
+    costs = [_cost(stage, clients) for clients in stage.pick([10, 100, 1000, 5000], [10, 300])]
     switch = switch_seconds(stage.pick(20_000, 2_000))
     stage.say(f"from one thread to another: {duration(switch)}")
     most = costs[-1]
@@ -111,9 +110,15 @@ def run(stage: Stage) -> Findings:
         "share": share,
     }
     return Findings(
-        f"{most.held:,} clients took {most.threads:,} threads, which reserved {most.reserved * most.held / GIB:.1f} GiB "
-        f"and used {most.memory * most.held / GIB:.2f}; each request cost {most.switches:.1f} context switches.",
-        [_table(costs)],
+        f"{most.held:,} clients took {most.threads:,} threads, which reserved {amount(most.reserved * most.held)} and "
+        f"used {amount(most.memory * most.held)}; each request cost {most.switches:.1f} context switches.",
+        [
+            table(
+                "A thread for each client: 50 of them ask, the others are silent",
+                [("a thread each", found) for found in costs],
+                "Reserved is address space (VmSize); memory is the process's own. Both as they grew with the clients.",
+            )
+        ],
         {
             "thread-pool": timeline(
                 "A pool of three threads, and four clients",
@@ -148,43 +153,9 @@ def run(stage: Stage) -> Findings:
 
 
 def _cost(stage: Stage, clients: int) -> Cost:
-    found = cost(serve_each, clients=clients, seconds=stage.pick(3.0, 0.3), silence=0.1, patience=stage.pick(20, 5))
-    stage.say(
-        f"{clients:,} clients: {found.threads:,} threads, {found.reserved * found.held / GIB:.2f} GiB reserved, "
-        f"{found.memory * found.held / GIB:.3f} GiB used, {found.switches:.2f} switches and "
-        f"{duration(found.cpu)} of CPU a request"
-    )
+    found = cost(serve_each, clients=clients, seconds=stage.pick(3.0, 0.3), silence=0.1, patience=stage.pick(20, 10))
+    stage.say(found.phrase())
     return found
-
-
-def _table(costs: list[Cost]) -> Table:
-    return Table(
-        "A thread for each client: 50 of them ask, the others are silent",
-        (
-            "clients",
-            "threads",
-            "reserved",
-            "really used",
-            "used, a thread",
-            "switches a request",
-            "CPU a request",
-            "p99",
-        ),
-        [
-            (
-                f"{found.held:,}",
-                f"{found.threads:,}",
-                f"{found.reserved * found.held / GIB:.2f} GiB",
-                f"{found.memory * found.held / GIB:.3f} GiB",
-                size(found.memory),
-                f"{found.switches:.2f}",
-                duration(found.cpu),
-                duration(found.p99),
-            )
-            for found in costs
-        ],
-        note="Reserved is address space (VmSize), used is memory of the process's own; both grown by the clients.",
-    )
 
 
 def _stacks(fewer: Cost, most: Cost) -> Claim:
@@ -192,8 +163,8 @@ def _stacks(fewer: Cost, most: Cost) -> Claim:
     further = (reserved - fewer.reserved * fewer.held) / (most.held - fewer.held)
     return Claim(
         "stacks-40-gb",
-        f"{most.held:,} threads reserved {reserved / 1e9:.1f} GB, {size(further)} for each further one, and used "
-        f"{used / 1e9:.2f} GB of memory, {size(most.memory)} each",
+        f"{most.held:,} threads reserved {reserved / 1e9:.1f} GB, {amount(further)} for each further one, and used "
+        f"{used / 1e9:.2f} GB of memory, {amount(most.memory)} each",
         verdict(used > reserved / 2, partly=38e9 < further * 5000 < 46e9),
         "It is address space, not memory: the kernel hands out a page of a stack when it is first touched.",
     )

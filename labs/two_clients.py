@@ -52,7 +52,8 @@ def listen_to_two(serve: Serve, *words: object, silence: float, patience: float,
     second_said: list[Exchange] = []
     with serving(serve, *words) as server, connections(server.address, 2) as (first, second):
         for client in (first, second):
-            ask(client, b"good morning\n")  # both are taken; what follows is silence
+            ask(client, b"good morning\n")  # both are taken
+        time.sleep(0.05)  # and the server has gone back to its wait; what follows is silence
         before = server.usage()
         time.sleep(silence)
         silent = server.usage() - before

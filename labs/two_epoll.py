@@ -13,6 +13,7 @@ one, the level is told again for every piece.
 import select
 import socket
 import time
+from collections.abc import Sequence
 
 from benchmarks.report import Table
 from benchmarks.summary import duration, figure
@@ -79,7 +80,7 @@ def run(stage: Stage) -> Findings:
     silence = stage.pick(1.0, 0.2)
     level = listen_to_two(serve_level, silence=silence, patience=20)
     edge = listen_to_two(serve_edge, silence=silence, patience=20)
-    idle = max(level.silent.wanted, edge.silent.wanted)
+    idle = max(level.silent.load, edge.silent.load)
     stage.say(f"the second waited {duration(level.longest)} at most; in silence {idle:.2%} of a CPU")
     sizes = stage.pick([16, 4096, 16384, 65536, 262144], [16, 65536])
     calls = {
@@ -148,7 +149,7 @@ def _calls(stage: Stage, serve: object, name: str, size: int) -> tuple[float, fl
 
 def _costs(sizes: list[int], calls: dict[str, list[tuple[float, float]]]) -> Table:
     columns = ("bytes", "level: waits", "level: reads", "edge: waits", "edge: reads")
-    rows = [
+    rows: list[Sequence[str]] = [
         (f"{size:,}", *(figure(value) for found in (level, edge) for value in found))
         for size, level, edge in zip(sizes, calls["level"], calls["edge"], strict=True)
     ]
