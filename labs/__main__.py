@@ -1,4 +1,4 @@
-"""`python -m labs` lists the labs, `python -m labs NAME` runs one, `python -m labs report` runs all and writes it up."""
+"""`python -m labs` lists the labs, `python -m labs NAME` runs one, `python -m labs report` writes about all."""
 
 import argparse
 import signal
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from benchmarks.processes import ServerFailed
 from labs.catalogue import LABS, Lab, NoSuchLab, find
 from labs.findings import Findings, Stage
+from labs.stepping import any_key
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NoSuchLab as reason:
         print(f"python -m labs: {reason}", file=sys.stderr)
         return 2
-    return perform(lab, Stage(Progress().say, options.quick, options.step))
+    return perform(lab, Stage(Progress().say, options.quick, options.step, any_key))
 
 
 def listed() -> str:
