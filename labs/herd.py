@@ -22,14 +22,15 @@ import select
 import socket
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.plot import Kind, Row, bars
 from benchmarks.report import Table
-from benchmarks.summary import duration, spread
+from benchmarks.summary import duration
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.measuring import percentile
+from labs.plotting import Axis, Line, Tone, lines
 from labs.serving import BACKLOG, Server, counted
 
 PLAIN, EXCLUSIVE, REUSE = WAYS = ("plain", "exclusive", "reuse port")
@@ -128,8 +129,9 @@ def arrive(address: tuple[str, int], count: int, slow: int = 0) -> Arrivals:
 
 
 def run(stage: Stage) -> Findings:
-    """Measure the three ways under both loads."""
-    size, count = stage.pick((8, 1500), (3, 150))
+    """Measure the three ways: the calm load on herds that grow, the uneven one on the largest."""
+    sizes, count = stage.pick(((2, 4, 8), 1000), ((3,), 150))
+    size = sizes[-1]
     table = Table(
         f"{size} processes at one port",
         ("shared", "woken", "in vain", "busiest", "p50", "p99", "behind a slow one"),
@@ -138,19 +140,22 @@ def run(stage: Stage) -> Findings:
         f"{SLOW} ({duration(SLOW * PAUSE)}): latencies of the quick ones, and how many of them had to wait.",
     )
     figures: dict[str, float] = {"processes": size}
+    woken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for way in WAYS:
-        stage.say(f"{size} processes, {way}")
-        with contextlib.ExitStack() as stack:
-            members = Herd(stack, way, size)
-            before = members.sleeps()
-            calm = arrive(members.address, count)
-            woken = (members.sleeps() - before) / count
-            uneven = arrive(members.address, count, SLOW)
-            wasted = members.wasted() / (2 * count)
+        for herd in sizes:
+            stage.say(f"{herd} processes, {way}")
+            with contextlib.ExitStack() as stack:
+                members = Herd(stack, way, herd)
+                before = members.sleeps()
+                calm = arrive(members.address, count)
+                woken[way].append((herd, (members.sleeps() - before) / count))
+                uneven = arrive(members.address, count, SLOW) if herd == size else Arrivals()
+                wasted = members.wasted() / (2 * count)
         half, most = percentile(uneven.seconds, 0.5), percentile(uneven.seconds, 0.99)
-        cells = (f"{woken:.2f}", f"{wasted:.2f}", f"{calm.busiest():.0%}", duration(half), duration(most))
+        _, last = woken[way][-1]
+        cells = (f"{last:.2f}", f"{wasted:.2f}", f"{calm.busiest():.0%}", duration(half), duration(most))
         table.rows.append((way, *cells, f"{uneven.late():.1%}"))
-        figures |= {f"{way} woken": woken, f"{way} wasted": wasted, f"{way} busiest": calm.busiest()}
+        figures |= {f"{way} woken": last, f"{way} wasted": wasted, f"{way} busiest": calm.busiest()}
         figures |= {f"{way} p99": most, f"{way} late": uneven.late()}
     shared = max(figures["plain late"], figures["exclusive late"])
     return Findings(
@@ -159,18 +164,22 @@ def run(stage: Stage) -> Findings:
         f"SO_REUSEPORT {figures['reuse port woken']:.1f} and {figures['reuse port busiest']:.0%}, but then "
         f"{figures['reuse port late']:.0%} of the quick ones wait behind a slow one ({shared:.1%} on a shared socket).",
         tables=(table,),
-        plots={"herd": draw(figures)},
+        plots={"herd": draw(woken)},
         claims=(judge(figures),),
         figures=figures,
     )
 
 
-def draw(figures: dict[str, float]) -> str:
-    """Who is woken."""
-    kinds = {PLAIN: Kind.REFERENCE}
-    rows = [Row(way, [spread([figures[f"{way} woken"]])], kinds.get(way, Kind.OURS)) for way in WAYS]
-    title = f"Processes woken for one connection, of {figures['processes']:.0f}"
-    return bars(title, "context switches a connection; one process can have it", rows, [""], "processes")
+def draw(woken: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Who is woken, by how many there are."""
+    tones = {PLAIN: Tone.WARM, EXCLUSIVE: Tone.OURS, REUSE: Tone.FOURTH}
+    return lines(
+        "Whom a single connection wakes",
+        "processes that were put to sleep again, for each connection; only one of them can have it",
+        [Line(way, woken[way], tones[way]) for way in WAYS],
+        Axis("processes that wait at the port"),
+        Axis("woken for a connection"),
+    )
 
 
 def judge(figures: dict[str, float]) -> Claim:

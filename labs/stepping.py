@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,8 +59,7 @@ class Walk:
         since = self.clock()
         name = machine.engine.table.name
         self._latest[name] = machine, edge
-        charts = [chart(one, passage, moved=one is machine) for one, passage in self._latest.values()]
-        page = ["", "=" * 100, told(machine, edge), "", *beside(charts)]
+        page = ["", "=" * 80, told(machine, edge), "", *self._charts(machine)]
         page += ["", *descriptors(self.loop.machines.values() if self.loop is not None else ())]
         try:
             answer = self._stage.key(highlighted("\n".join(page)) + "\n\n[any key: on; c: on without stops] ")
@@ -67,6 +67,16 @@ class Walk:
             answer = "c"
         self._stops = answer.strip().lower() != "c"
         self.clock.pause(since)
+
+    def _charts(self, moved: Machine) -> list[str]:
+        """The tables of all that have moved so far, beside each other; what each state waits for only where it fits."""
+        width = shutil.get_terminal_size((100, 24)).columns
+        for waits in (True, False):
+            charts = [chart(one, edge, moved=one is moved, waits=waits) for one, edge in self._latest.values()]
+            lines = beside(charts)
+            if max(map(len, lines)) < width:
+                break
+        return lines
 
 
 def highlighted(page: str) -> str:
@@ -84,7 +94,7 @@ def told(machine: Machine, edge: Edge) -> str:
     )
 
 
-def chart(machine: Machine, edge: Edge, *, moved: bool = True) -> list[str]:
+def chart(machine: Machine, edge: Edge, *, moved: bool = True, waits: bool = True) -> list[str]:
     """The machine's table as a text: a line for each state, the one it is in marked, and the passage in the margin."""
     picture = picture_of(machine.engine.table)
     lines: list[str] = [f"{' ' * GUTTER}{picture.name}, fd {machine.descriptor}", ""]
@@ -94,7 +104,7 @@ def chart(machine: Machine, edge: Edge, *, moved: bool = True) -> list[str]:
         lines += [f"{' ' * GUTTER}{phrase}:"] if phrase else []
         rows[spec.state] = len(lines)
         mark = f"[{spec.state}]" if spec.state is machine.state else f" {spec.state} "
-        lines.append(f"{' ' * GUTTER}{mark:<22}{waits_of(spec)}")
+        lines.append(f"{' ' * GUTTER}{mark:<22}{waits_of(spec)}" if waits else f"{' ' * GUTTER}{mark}")
     return _with_arrow(lines, rows[edge.source.state], rows[edge.dest.state]) if moved else lines
 
 
