@@ -16,11 +16,15 @@ from labs.load import connections, drive
 from labs.measuring import amount
 from labs.serving import Serve, serving
 
+OPENING = 60.0
+"""Seconds in which all clients must have had their first answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Of one server: `held` of its `clients` had an answer while all of them were connected. Bytes are for a held
-    client, `switches` and `cpu` (seconds) for a request, `idle` is the share of a CPU while nobody asks."""
+    client, `switches` and `cpu` (seconds) for a request; `forced` are those of the switches that were not waits. `idle`
+    is the share of a CPU that it wants while nobody asks."""
 
     clients: int
     held: int
@@ -54,12 +58,12 @@ def cost(
     silence: float = 0.5,
     patience: float = 2.0,
 ) -> Cost:
-    """Measure `serve` with so many clients, of which `active` ask for `seconds`. After `patience` seconds a client that
-    has had no answer counts as one that the server does not hold."""
+    """Measure `serve` with so many clients, of which `active` ask for `seconds`. When no further client has had its
+    first answer for `patience` seconds, those that still wait for it are not held by the server."""
     with serving(serve, *words) as server:
         bare = server.usage()
         with connections(server.address, clients) as connected:
-            first = drive(connected, lines, patience, each=1)
+            first = drive(connected, lines, OPENING, each=1, patience=patience)
             full = server.usage()
             time.sleep(silence)
             silent = server.usage()
@@ -73,7 +77,7 @@ def cost(
         grown.own / held,
         grown.reserved / held,
         full.threads,
-        resting.load,
+        min(resting.wanted, 1.0),
         load.requests,
         spent.switches / load.requests,
         spent.involuntary / load.requests,

@@ -182,7 +182,7 @@ def run(stage: Stage) -> Findings:
 
 
 def _cost(stage: Stage, server: Serve, clients: int) -> Cost:
-    found = cost(server, clients=clients, seconds=stage.pick(3.0, 0.3), patience=stage.pick(20, 10))
+    found = cost(server, clients=clients, seconds=stage.pick(3.0, 0.3), patience=10.0)
     stage.say(found.phrase())
     return found
 

@@ -6,6 +6,7 @@ that the server does not serve is no error: it waits, and counts as unserved.
 """
 
 import contextlib
+import math
 import select
 import socket
 import time
@@ -66,8 +67,11 @@ def ask(client: socket.socket, line: bytes) -> bytes:
     return answer
 
 
-def drive(clients: Sequence[socket.socket], lines: Sequence[bytes], seconds: float, each: int = 0) -> Outcome:
-    """Let every client ask `lines` in turn for `seconds`, or until each has had `each` answers, if that is sooner.
+def drive(
+    clients: Sequence[socket.socket], lines: Sequence[bytes], seconds: float, each: int = 0, patience: float = math.inf
+) -> Outcome:
+    """Let every client ask `lines` in turn for `seconds`; or until each has had `each` answers, or `patience` seconds
+    have gone by without any, if that is sooner.
 
     The clients stay connected, and each is left without an open question, unless it has never been answered: what is
     still under way when the time is over is waited for, but not counted.
@@ -87,7 +91,10 @@ def drive(clients: Sequence[socket.socket], lines: Sequence[bytes], seconds: flo
             asked[descriptor] = time.perf_counter()
             client.send(lines[0])
         while open_questions and (left := until - time.perf_counter()) > 0:
-            for descriptor, _ in poller.poll(left):
+            events = poller.poll(min(left, patience))
+            if not events:
+                break
+            for descriptor, _ in events:
                 client = by_descriptor[descriptor]
                 if not _answered(client):
                     continue

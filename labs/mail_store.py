@@ -5,7 +5,9 @@ asked, whoever asks, and any number at the same time, so that whoever waits, it 
 loop with a heap of what is due.
 """
 
+import contextlib
 import heapq
+import itertools
 import select
 import socket
 import time
@@ -23,7 +25,8 @@ def email(number: int) -> bytes:
 def serve(listener: socket.socket, delay: str = str(DELAY)) -> None:
     """Answer until the process is ended."""
     wait = float(delay)
-    due: list[tuple[float, int, bytes]] = []
+    asked = itertools.count()
+    due: list[tuple[float, int, socket.socket, bytes]] = []
     clients: dict[int, socket.socket] = {}
     poller = select.epoll()
     poller.register(listener, select.EPOLLIN)
@@ -34,11 +37,20 @@ def serve(listener: socket.socket, delay: str = str(DELAY)) -> None:
                 client, _ = listener.accept()
                 clients[client.fileno()] = client
                 poller.register(client, select.EPOLLIN)
-            elif line := clients[descriptor].recv(1024):
-                heapq.heappush(due, (time.monotonic() + wait, descriptor, email(int(line))))
+            elif lines := heard(clients[descriptor]).splitlines():
+                for line in lines:
+                    question = (time.monotonic() + wait, next(asked), clients[descriptor], email(int(line)))
+                    heapq.heappush(due, question)
             else:
                 clients.pop(descriptor).close()
         while due and due[0][0] <= time.monotonic():
-            _, descriptor, answer = heapq.heappop(due)
-            if descriptor in clients:
-                clients[descriptor].send(answer)
+            *_, client, answer = heapq.heappop(due)
+            with contextlib.suppress(OSError):  # whoever has asked has gone, or been ended
+                client.send(answer)
+
+
+def heard(client: socket.socket) -> bytes:
+    """What the client has asked; nothing when it has gone."""
+    with contextlib.suppress(OSError):
+        return client.recv(1024)
+    return b""

@@ -153,7 +153,7 @@ def run(stage: Stage) -> Findings:
 
 
 def _cost(stage: Stage, clients: int) -> Cost:
-    found = cost(serve_each, clients=clients, seconds=stage.pick(3.0, 0.3), silence=0.1, patience=stage.pick(20, 10))
+    found = cost(serve_each, clients=clients, seconds=stage.pick(3.0, 0.3), silence=0.1, patience=10.0)
     stage.say(found.phrase())
     return found
 
