@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lab is None:
         print(listed())
         return 0
-    stage = Stage(Progress().say, options.quick, options.step)
+    stage = Stage(Progress().say, options.quick, options.step, any_key)
     if options.lab == "report":
         return write_report(stage, options.output)
     try:

@@ -1,7 +1,7 @@
 """`labs/REPORT.md`: every lab's findings, the table of all models, and a line for every claim of the lecture.
 
-Nothing in it is written by hand but the labs' stories: figures, verdicts and plots come from the run that writes it, and
-it says on which machine, when, and how busy that was. It is written when all labs have been run, in one go.
+Nothing in it is written by hand but the labs' stories: figures, verdicts and plots come from the run that writes it,
+and it says on which machine, when, and how busy that was. It is written when all labs have been run, in one go.
 """
 
 import os
@@ -25,8 +25,8 @@ PLOTS = "plots"
 LEAD = """\
 A server can wait in several ways, and each was invented because the one before it was in the way. These labs go the
 road from the first to the last: each is a program to be read in five minutes and run with one command, and each
-measures the fact that it is there to show. `python -m labs` lists them, `python -m labs NAME` runs one, and this page is
-what `python -m labs report` has measured, on the machine named at its end.
+measures the fact that it is there to show. `python -m labs` lists them, `python -m labs NAME` runs one, and this page
+is what `python -m labs report` has measured, on the machine named at its end.
 """
 
 
