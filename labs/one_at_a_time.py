@@ -50,27 +50,31 @@ class Visit:
         return self.answered - self.came
 
 
-def visits(address: Address, count: int, stay: float, apart: float = 0.01) -> list[Visit]:
-    """`count` clients, `apart` seconds apart, each of which stays `stay` seconds after its first answer."""
-    made = [Visit() for _ in range(count)]
-    begun = time.monotonic()
-    threads = [threading.Thread(target=_visit, args=(address, visit, begun, stay)) for visit in made]
-    for thread in threads:
-        thread.start()
-        time.sleep(apart)
+def visits(address: Address, count: int, stay: float) -> list[Visit]:
+    """`count` clients that come one after the other. When all are there, each that has been answered stays for `stay`
+    seconds more."""
+    made, all_here, begun = [Visit() for _ in range(count)], threading.Event(), time.monotonic()
+
+    def pay(visit: Visit, client: socket.socket) -> None:
+        with client:
+            ask(client, b"hello\n")
+            visit.answered = time.monotonic() - begun
+            all_here.wait()
+            time.sleep(stay)
+            visit.left = time.monotonic() - begun
+
+    threads = []
+    for visit in made:
+        visit.came = time.monotonic() - begun
+        client = socket.create_connection(address, timeout=60)
+        visit.taken = time.monotonic() - begun
+        threads.append(threading.Thread(target=pay, args=(visit, client)))
+        threads[-1].start()
+        time.sleep(0.01)
+    all_here.set()
     for thread in threads:
         thread.join()
     return made
-
-
-def _visit(address: Address, visit: Visit, begun: float, stay: float) -> None:
-    visit.came = time.monotonic() - begun
-    with socket.create_connection(address, timeout=60) as client:
-        visit.taken = time.monotonic() - begun
-        ask(client, b"hello\n")
-        visit.answered = time.monotonic() - begun
-        time.sleep(stay)
-        visit.left = time.monotonic() - begun
 
 
 def lanes(made: Sequence[Visit]) -> list[Lane]:
@@ -126,7 +130,7 @@ def run(stage: Stage) -> Findings:
                 "one-client",
                 f"with one client there, the second waited {duration(second.wait)}, the third {duration(last.wait)}",
                 verdict(serial),
-                "recv waits for one descriptor; the kernel's queue takes the others in, and nobody reads what they say.",
+                "recv waits for one descriptor; the kernel's queue takes the others in, and nobody reads them.",
             )
         ],
         {"first": made[0].wait, "second": second.wait, "third": last.wait, "serial": float(serial)},

@@ -78,9 +78,9 @@ def _table(costs: Costs, clients: int) -> Table:
             for workload, found in ((workload, costs[workload][model.name]) for workload in WORKLOADS)
         ],
         note="Held are those that were answered while all were connected. Of these, up to 50 ask without a pause: that "
-        "is when switches, CPU and p99 are measured; the others are silent. Memory is that of the server's process, as it "
-        "grew with its clients; idle is the share of a CPU that it wants while all are silent. For an e-mail the store "
-        f"takes {duration(mail_store.DELAY)} and up to a millisecond more.",
+        "is when switches, CPU and p99 are measured; the others are silent. Memory is that of the server's process, as "
+        "it grew with its clients; idle is the share of a CPU that it wants while all are silent. For an e-mail the "
+        f"store takes {duration(mail_store.DELAY)} and up to a millisecond more.",
         left=frozenset({"work"}),
     )
 

@@ -92,7 +92,7 @@ def run(stage: Stage) -> Findings:
         f"three threads, four clients: one of the three left at {first_gone:.3f}, the fourth was answered at "
         f"{fourth.answered:.3f}"
     )
-    costs = [_cost(stage, clients) for clients in stage.pick([10, 100, 1000, 5000], [10, 300])]
+    costs = [_cost(stage, clients) for clients in stage.pick([10, 100, 1000, 5000], [100, 300])]
     switch = switch_seconds(stage.pick(20_000, 2_000))
     stage.say(f"from one thread to another: {duration(switch)}")
     most = costs[-1]
@@ -101,8 +101,9 @@ def run(stage: Stage) -> Findings:
         "fourth waited": fourth.answered - fourth.came,
         "others waited": max(visit.wait for visit in made[:-1]),
         "bounded": float(fourth.answered >= first_gone),
+        "held": most.held,
         "threads": most.threads,
-        "reserved": most.reserved,
+        "reserved, a further thread": _further(*costs[-2:]),
         "memory": most.memory,
         "switches": most.switches,
         "cpu": most.cpu,
@@ -158,9 +159,13 @@ def _cost(stage: Stage, clients: int) -> Cost:
     return found
 
 
+def _further(fewer: Cost, most: Cost) -> float:
+    """Bytes that each further thread reserves; the first ones have a part in what the allocator reserves for all."""
+    return (most.reserved * most.held - fewer.reserved * fewer.held) / (most.held - fewer.held)
+
+
 def _stacks(fewer: Cost, most: Cost) -> Claim:
-    reserved, used = most.reserved * most.held, most.memory * most.held
-    further = (reserved - fewer.reserved * fewer.held) / (most.held - fewer.held)
+    reserved, used, further = most.reserved * most.held, most.memory * most.held, _further(fewer, most)
     return Claim(
         "stacks-40-gb",
         f"{most.held:,} threads reserved {reserved / 1e9:.1f} GB, {amount(further)} for each further one, and used "

@@ -90,13 +90,15 @@ def run(stage: Stage) -> Findings:
     figures = {
         "idle": idle,
         "at once": level.at_once and edge.at_once,
-        "level, short": sum(calls["level"][0]),
-        "edge, short": sum(calls["edge"][0]),
+        "level, reads": calls["level"][0][1],
+        "edge, reads": calls["edge"][0][1],
+        "level, waits for a long one": calls["level"][-1][0],
+        "edge, waits for a long one": calls["edge"][-1][0],
     }
     return Findings(
         f"Both were heard within {duration(max(level.longest, edge.longest))}, for {idle:.1%} of a CPU while nobody "
-        f"said anything. A short message costs {figure(figures['level, short'])} calls level-triggered and "
-        f"{figure(figures['edge, short'])} edge-triggered.",
+        f"said anything. A short message costs {figure(sum(calls['level'][0]))} calls level-triggered and "
+        f"{figure(sum(calls['edge'][0]))} edge-triggered.",
         [
             table("Two clients, one thread, epoll", {"level-triggered": level, "edge-triggered": edge}),
             _costs(sizes, calls),
