@@ -41,8 +41,8 @@ counted: Counter[str] = Counter()
 BACKLOG = 4096
 F_SETSIG = 10
 """As in <fcntl.h>; Python's module has no name for it."""
-STOPPING = 5.0
-"""Seconds that a server has to end after SIGTERM."""
+STOPPING = 30.0
+"""Seconds that a server has to end after SIGTERM: ten thousand threads that lose their clients at once keep it busy."""
 
 
 class Ended(SystemExit):
