@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from diagrams.picture import Picture, picture_of, waits_of
 from labs.findings import Stage
 from server.loop import Loop
-from statemachines.contract import Interest, Name
+from statemachines.contract import Interest, Name, Way
 from statemachines.engine import Edge, Machine
 
 GUTTER = 4
+SIGNS = {Way.HAPPY: "  (the usual course)", Way.LAWFUL: "", Way.FAULT: "  (a fault)"}
 
 
 class Clock:
@@ -59,7 +60,7 @@ class Walk:
         since = self.clock()
         name = machine.engine.table.name
         self._latest[name] = machine, edge
-        page = ["", "=" * 80, told(machine, edge), "", *self._charts(machine)]
+        page = ["", "=" * 80, told(machine, edge), "", *self._charts(machine), "", *exits(machine)]
         page += ["", *descriptors(self.loop.machines.values() if self.loop is not None else ())]
         try:
             answer = self._stage.key(highlighted("\n".join(page)) + "\n\n[any key: on; c: on without stops] ")
@@ -123,6 +124,15 @@ def _with_arrow(lines: list[str], start: int, end: int) -> list[str]:
     if start == end:
         drawn[start] = f" ↻▶ {lines[start][GUTTER:]}"
     return drawn
+
+
+def exits(machine: Machine) -> list[str]:
+    """What may happen next, in the order in which the table has it: the usual course first."""
+    rows = [row for row in machine.engine.table.rows if row.source is machine.state]
+    named = [(f"{row.trigger} [{row.guard}]" if row.guard else row.trigger, row) for row in rows]
+    width = max((len(name) for name, _ in named), default=0)
+    lines = [f"{' ' * GUTTER} {name:<{width}} -> {row.dest}{SIGNS[row.way]}" for name, row in named]
+    return [f"{' ' * GUTTER}from {machine.state}:", *lines] if lines else [f"{' ' * GUTTER}{machine.state} is the end."]
 
 
 def beside(blocks: Sequence[list[str]], gap: int = 4) -> list[str]:

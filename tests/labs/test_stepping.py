@@ -13,6 +13,7 @@ import pytest
 from benchmarks.processes import ROOT
 from labs import machine_state, stepping
 from labs.findings import Stage
+from statemachines import connection
 from statemachines.connection import State
 
 PATIENCE = 60.0
@@ -63,6 +64,16 @@ def test_every_passage_is_a_page_with_its_state_marked_and_what_each_descriptor_
     for page in pages:
         assert re.search(r"\d+ +listener +ACCEPTING +readable +readable$", page, re.MULTILINE)
         assert {state.name for state in State} <= set(re.findall(r"[A-Z_]+", page))
+
+
+def test_what_may_happen_next_is_listed_as_the_table_has_it() -> None:
+    pages = walk(*" " * 20).pages
+    listed = pages[0].partition("from READING_HEAD:\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in listed] == [
+        row.trigger for row in connection.ROWS if row.source is State.READING_HEAD
+    ]
+    assert re.search(r"OUTPUT_READY +-> SENDING_RESPONSE  \(the usual course\)$", pages[1], re.MULTILINE)
+    assert "CLOSED is the end." in pages[-1]
 
 
 def test_the_passage_is_drawn_in_the_margin() -> None:
