@@ -18,12 +18,9 @@ walks both through, each passage with both tables beside each other.
 """
 
 import socket
-from collections import defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
-from benchmarks.report import Table
-from benchmarks.summary import duration
 from handlers.backends.upstream import Upstream
 from handlers.backends.upstream_connection import UpstreamConnection
 from handlers.operations import Operation
@@ -31,7 +28,7 @@ from labs import mail_store
 from labs.findings import Findings, Stage
 from labs.hosting import host
 from labs.machine_state import mail_server
-from labs.plotting import Lane, Span, Tone, timeline
+from labs.pairing import CLIENT, RESTING, draw, dwell_together, name_of, side_by_side, together_table
 from labs.serving import serving
 from labs.stepping import Walk
 from labs.store_machine import MailStore
@@ -39,11 +36,8 @@ from statemachines import upstream as client_table
 from statemachines.contract import Loop
 from statemachines.engine import Engine
 
-CLIENT, SERVER, STORE = "upstream", "connection", "store"
 DELAY: Final = 0.01
 """Seconds that the store takes."""
-RESTING: Final = {"IDLE", "AWAITING_REQUEST"}
-"""Where the two are between two requests, each waiting for the other to want something."""
 
 
 class Asker:
@@ -95,11 +89,6 @@ def run(stage: Stage) -> Findings:
     )
 
 
-def name_of(machine: Any) -> str:
-    """Which table a machine runs."""
-    return str(machine.engine.table.name)
-
-
 def converse(stage: Stage, numbers: Sequence[int]) -> tuple[Walk, dict[int, bytes]]:
     """Fetch the e-mails one after the other, all on one loop; every passage, and the answers."""
     walk = Walk(stage)
@@ -122,76 +111,3 @@ def converse(stage: Stage, numbers: Sequence[int]) -> tuple[Walk, dict[int, byte
         loop.turn(1)  # the server sees the end
         loop.close()
     return walk, answers
-
-
-def side_by_side(walk: Walk) -> Table:
-    """Every passage of the two, each in its own column."""
-    columns = ("after", "the client's machine", "the server's machine")
-    table = Table("Both ends of one connection", columns, left=frozenset(columns[1:]))
-    begun = walk.passages[0][0]
-    for at, machine, edge in walk.passages:
-        told = f"{edge.trigger} -> {edge.dest.state}"
-        if name_of(machine) != STORE:
-            cells = (told, "") if name_of(machine) == CLIENT else ("", told)
-            table.rows.append((duration(at - begun), *cells))
-    return table
-
-
-def dwell_together(walk: Walk) -> dict[tuple[str, str], float]:
-    """Seconds that the two ends have spent in each pair of states, from the client's first passage to its last."""
-    found: dict[tuple[str, str], float] = defaultdict(float)
-    states: dict[str, str] = {}
-    before = 0.0
-    for at, machine, edge in walk.passages:
-        name = name_of(machine)
-        if name == STORE:
-            continue
-        if states:
-            found[states[CLIENT], states.get(SERVER, "AWAITING_REQUEST")] += at - before
-        states[name], before = edge.dest.state, at
-        if edge.dest.final:
-            break
-    return found
-
-
-def together_table(waits: Mapping[tuple[str, str], float]) -> Table:
-    table = Table(
-        "Where both were at the same time, while a request was under way",
-        ("the client", "the server", "for", "share"),
-        left=frozenset({"the server"}),
-        note="The server is AWAITING_REQUEST while the request, or the answer's last bytes, are on their way.",
-    )
-    total = sum(waits.values())
-    for (client, server), seconds in sorted(waits.items(), key=lambda item: -item[1]):
-        table.rows.append((client, server, duration(seconds), f"{seconds / total:.1%}"))
-    return table
-
-
-TONES: Final = {
-    "IDLE": Tone.QUIET,
-    "AWAITING_REQUEST": Tone.QUIET,
-    "CONNECTING": Tone.FOURTH,
-    "SENDING_REQUEST": Tone.FOURTH,
-    "SENDING_RESPONSE": Tone.FOURTH,
-    "QUERYING_BACKEND": Tone.WARM,
-}
-
-
-def draw(walk: Walk) -> str:
-    """The states of the three machines on one time axis."""
-    begun, ended = walk.passages[0][0], walk.passages[-1][0]
-    lanes = []
-    for name, title in ((CLIENT, "client"), (SERVER, "server"), (STORE, "query of the store")):
-        passages = [(at - begun, edge) for at, machine, edge in walk.passages if name_of(machine) == name]
-        ends = [at for at, _ in passages[1:]] + [ended - begun]
-        spans = [
-            Span(at, end, TONES.get(edge.dest.state, Tone.OURS), edge.dest.state)
-            for (at, edge), end in zip(passages, ends, strict=True)
-            if not edge.dest.final
-        ]
-        lanes.append(Lane(title, spans))
-    return timeline(
-        "Both ends of one connection, in one thread",
-        "two requests; the states of the client's machine, the server's, and of the question to the mail store",
-        lanes,
-    )
