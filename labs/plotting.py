@@ -82,11 +82,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One row of a timeline: a client, a thread, a descriptor. `marks` are moments."""
+    """One row of a timeline: a client, a thread, a descriptor. `marks` are moments; `arrivals`, too, drawn as arrows
+    from above, so that both can be seen when they are the same moment."""
 
     name: str
     spans: Sequence[Span] = ()
     marks: Sequence[tuple[float, Tone]] = ()
+    arrivals: Sequence[tuple[float, Tone]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def lines(title: str, lead: str, plotted: Sequence[Line], x: Axis, y: Axis, foot
 
 def timeline(title: str, lead: str, lanes: Sequence[Lane], foot: str = "", key: Sequence[tuple[Tone, str]] = ()) -> str:
     """Lanes over one time axis as one SVG document. `key` says what the tones mean. Raises ValueError without lanes."""
-    ends = [span.end for lane in lanes for span in lane.spans] + [at for lane in lanes for at, _ in lane.marks]
+    ends = [span.end for lane in lanes for span in lane.spans]
+    ends += [at for lane in lanes for at, _ in (*lane.marks, *lane.arrivals)]
     if not ends:
         raise ValueError(f"{title}: nothing has happened")
     left = MARGIN + round(max(len(lane.name) for lane in lanes) * 7.6) + 16
@@ -250,6 +253,10 @@ def _lane(lane: Lane, top: float, left: float, across: _Scale) -> list[str]:
         x = across.at(at)
         ends = f'y1="{middle - BAND / 2 - 3:.1f}" y2="{middle + BAND / 2 + 3:.1f}"'
         parts.append(f'<g class="{tone}"><line class="mark" x1="{x:.1f}" x2="{x:.1f}" {ends}/></g>')
+    for at, tone in lane.arrivals:
+        x, tip = across.at(at), middle - BAND / 2 + 2
+        corners = f"{x:.1f},{tip:.1f} {x - 5:.1f},{tip - 9:.1f} {x + 5:.1f},{tip - 9:.1f}"
+        parts.append(f'<g class="{tone}"><polygon class="band" points="{corners}"/></g>')
     return parts
 
 

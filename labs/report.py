@@ -22,6 +22,9 @@ from labs.findings import Findings, Stage
 HERE = Path(__file__).parent
 PLOTS = "plots"
 
+NAMES = frozenset({"epoll", "poll", "select", "recv", "asyncio", "add_to_inbox"})
+"""Words that keep their small letter at the beginning of a sentence."""
+
 LEAD = """\
 A server can wait in several ways, and each was invented because the one before it was in the way. These labs go the
 road from the first to the last: each is a program to be read in five minutes and run with one command, and each
@@ -138,11 +141,23 @@ def claims_table(outcomes: Sequence[Outcome]) -> Table:
             if made.key == key
         ]
         rows += [
-            (claim if first else "", f"**{made.verdict}**", made.measured, made.why, str(lab.number))
+            (
+                claim if first else "",
+                f"**{made.verdict}**",
+                sentence(made.measured),
+                sentence(made.why),
+                str(lab.number),
+            )
             for first, (lab, made) in zip([True, *[False] * len(found)], found, strict=False)
         ] or [(claim, "not measured", "", "", "")]
     columns = ("the lecture says", "it", "measured", "why", "lab")
     return Table("", columns, rows, left=frozenset(columns))
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop, however the lab has put it."""
+    text = text[:1].upper() + text[1:] if text.partition(" ")[0] not in NAMES else text
+    return text if text.endswith((".", "?", "!")) else text + "."
 
 
 def _claims(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -85,8 +85,8 @@ def picture(title: str, lead: str, heard: Heard) -> str:
     lanes = []
     for name, exchanges in (("the first", heard.first), ("the second", heard.second)):
         waits = [Span(asked, answered, Tone.QUIET, "has asked: not heard") for asked, answered in exchanges]
-        moments = [(asked, Tone.WARM) for asked, _ in exchanges] + [(answered, Tone.OURS) for _, answered in exchanges]
-        lanes.append(Lane(name, waits, moments))
+        answers = [(answered, Tone.OURS) for _, answered in exchanges]
+        lanes.append(Lane(name, waits, answers, [(asked, Tone.WARM) for asked, _ in exchanges]))
     key = ((Tone.WARM, "asks"), (Tone.OURS, "is answered"), (Tone.QUIET, "waits meanwhile"))
     return timeline(title, lead, lanes, key=key)
 

@@ -68,12 +68,12 @@ def test_nothing_is_no_plot() -> None:
 
 
 def test_a_timeline_has_a_band_for_each_span_and_a_mark_for_each_moment() -> None:
-    lanes = [
-        Lane("one", [Span(0, 0.2, Tone.QUIET, "waits"), Span(0.2, 0.5, Tone.OURS, "is served")], [(0.3, Tone.WARM)])
-    ]
+    spans = [Span(0, 0.2, Tone.QUIET, "waits"), Span(0.2, 0.5, Tone.OURS, "is served")]
+    lanes = [Lane("one", spans, [(0.3, Tone.WARM)], [(0.1, Tone.WARM), (0.3, Tone.WARM)])]
     svg = timeline("T", "l", lanes, key=[(Tone.OURS, "served")])
     bands = [band for band in ET.fromstring(svg).iter(f"{SVG}rect") if band.get("class") == "band"]
     assert len(bands) == 2 + 1, "and one in the key"
+    assert len(list(ET.fromstring(svg).iter(f"{SVG}polygon"))) == 2
     assert len([mark for mark in ET.fromstring(svg).iter(f"{SVG}line") if mark.get("class") == "mark"]) == 1
     assert "milliseconds" in svg
 
