@@ -79,7 +79,13 @@ def run(stage: Stage) -> Findings:
         shows=f"{len(answers)} e-mails by one connection in one thread: {share:.0%} of the time the client was "
         f"{longest[0]} while the server was {longest[1]}.",
         tables=(side_by_side(walk), together_table(waits)),
-        plots={"client-machine": draw(walk)},
+        plots={
+            "client-machine": draw(
+                walk,
+                "Both ends of one connection, in one thread",
+                "two requests; the states of the client's machine, the server's, and the question's to the mail store",
+            )
+        },
         figures={
             "answers": sum(answer == mail_store.email(number) for number, answer in answers.items()),
             "connections": len({machine for _, machine, _ in walk.passages if name_of(machine) == CLIENT}),

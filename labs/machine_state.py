@@ -30,6 +30,7 @@ from labs import mail_store
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import host
 from labs.mail_store import email
+from labs.pairing import draw
 from labs.serving import raise_descriptor_limit, serving
 from labs.stepping import Walk
 from labs.store_machine import MailStore
@@ -65,6 +66,11 @@ def run(stage: Stage) -> Findings:
         shows=f"One request is {len(walk.passages)} passages. {most:,} requests waited for the store at the same time "
         f"in {threads} thread, each remembered by a state and {size(per_request)} of memory.",
         tables=(_passages(walk), remembered),
+        plots={
+            "machine-state": draw(
+                walk, "One request, as states", "the server's connection, and the question to the mail store"
+            )
+        },
         claims=(
             Claim(
                 "machine-remembers",

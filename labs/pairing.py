@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Final
 
 from benchmarks.report import Table
@@ -73,21 +74,16 @@ TONES: Final = {
 }
 
 
-def draw(walk: Walk) -> str:
-    """The states of the three machines on one time axis."""
+def draw(walk: Walk, title: str, lead: str) -> str:
+    """The states of the machines that have moved on one time axis."""
     begun, ended = walk.passages[0][0], walk.passages[-1][0]
     lanes = []
-    for name, title in ((CLIENT, "client"), (SERVER, "server"), (STORE, "query of the store")):
+    for name, place in ((CLIENT, "client"), (SERVER, "server"), (STORE, "query of the store")):
         passages = [(at - begun, edge) for at, machine, edge in walk.passages if name_of(machine) == name]
-        ends = [at for at, _ in passages[1:]] + [ended - begun]
         spans = [
             Span(at, end, TONES.get(edge.dest.state, Tone.OURS), edge.dest.state)
-            for (at, edge), end in zip(passages, ends, strict=True)
-            if not edge.dest.final
+            for (at, edge), (end, _) in pairwise([*passages, (ended - begun, None)])
+            if edge is not None and not edge.dest.final
         ]
-        lanes.append(Lane(title, spans))
-    return timeline(
-        "Both ends of one connection, in one thread",
-        "two requests; the states of the client's machine, the server's, and of the question to the mail store",
-        lanes,
-    )
+        lanes += [Lane(place, spans)] if spans else []
+    return timeline(title, lead, lanes)

@@ -22,6 +22,7 @@ def test_a_request_goes_through_the_three_states_and_many_wait_in_one_thread(sta
     ]
     assert walked(found, "store") == ["AWAITING_EMAIL", "CLOSED"]
     assert said[0] == "the answer: Hello! You have found message 7. The others are good, too."
+    assert "machine-state" in found.plots
     figures = found.figures
     assert figures["right"] == figures["asked"]
     assert figures["threads"] == 1
