@@ -13,5 +13,12 @@ def burn(rounds: int) -> float:
     return time.perf_counter() - begun
 
 
+def rounds_in(seconds: float) -> int:
+    """How many rounds so many seconds of CPU are."""
+    rounds, begun = 200_000, time.thread_time()
+    burn(rounds)
+    return int(rounds * seconds / (time.thread_time() - begun))
+
+
 if __name__ == "__main__":
     print(burn(int(sys.argv[1])))

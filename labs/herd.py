@@ -55,7 +55,7 @@ def serve(listener: socket.socket, way: str, name: str) -> None:
 
 def run(stage: Stage) -> Findings:
     """Measure the three ways: the calm load on herds that grow, the uneven one on the largest."""
-    sizes, count = stage.pick(((2, 4, 8), 1000), ((3,), 150))
+    sizes, count = stage.pick(((2, 4, 8), 600), ((3,), 150))
     size = sizes[-1]
     table = Table(
         f"{size} processes at one port",

@@ -9,10 +9,10 @@ def test_who_computes_on_the_loop_holds_everyone_up_and_in_a_process_nobody(stag
     figures = found.figures
     # On the loop: what is due at its beginning waits for its end.
     assert figures["on the loop worst"] > 0.5 * figures["on the loop took"]
-    assert figures["on the loop median"] > figures["in a process median"]
+    # In a process: whatever the wait, it is not for the computation.
+    assert figures["on the loop share"] > figures["in a process share"]
     # In a thread: whenever the loop wakes up, it has to ask for the interpreter.
     assert figures["in a thread median"] > figures["switch interval"]
-    assert figures["in a thread late"] > figures["in a process late"]
     (claim,) = found.claims
     assert claim.verdict is Verdict.HOLDS
     assert "cpu-bound" in found.plots
