@@ -117,6 +117,6 @@ def judge(figures: dict[str, float]) -> Claim:
         "herd",
         f"{woken:.1f} of {size:.0f} processes were woken for a connection; {one:.1f} with EPOLLEXCLUSIVE",
         verdict(woken >= 0.75 * size, partly=woken > 1.5 * one),
-        f"each epoll stands in the socket's list of those to be woken; {figures['plain wasted']:.2f} times a connection"
-        " the program noticed (EAGAIN), else epoll_wait itself looked again and slept on, for a context switch each",
+        f"each epoll stands in the socket's list of those to be woken; the program noticed {figures['plain wasted']:.2f} "
+        "times a connection (EAGAIN), else epoll_wait itself looked again and slept on, for a context switch each",
     )

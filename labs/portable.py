@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.report import Table
-from benchmarks.summary import duration, figure
+from benchmarks.summary import duration
 from handlers.messages import Request, Response
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import host
@@ -94,7 +94,7 @@ def run(stage: Stage) -> Findings:
     figures = {f"{poller} {size}": cell[0] for poller in POLLERS for size, cell in costs[poller].items()}
     first, last = sizes[0], sizes[-1]
     grown = {name: figures[f"{name} {last}"] / figures[f"{name} {first}"] for name in POLLERS if last in costs[name]}
-    told = ", ".join(f"{figure(factor)} times as much with {name}" for name, factor in grown.items())
+    told = ", ".join(f"{factor:.{factor < 10:d}f} times as much with {name}" for name, factor in grown.items())
     return Findings(
         shows=f"Beside {last:,} idle connections instead of {first} a request costs {told}.",
         tables=(cpu, latency, details()),
