@@ -117,6 +117,7 @@ def judge(figures: dict[str, float]) -> Claim:
         "herd",
         f"{woken:.1f} of {size:.0f} processes were woken for a connection; {one:.1f} with EPOLLEXCLUSIVE",
         verdict(woken >= 0.75 * size, partly=woken > 1.5 * one),
-        f"each epoll stands in the socket's list of those to be woken; the program noticed {figures['plain wasted']:.2f} "
-        "times a connection (EAGAIN), else epoll_wait itself looked again and slept on, for a context switch each",
+        "each epoll stands in the socket's list of those to be woken; the program noticed "
+        f"{figures['plain wasted']:.2f} times a connection (EAGAIN), else epoll_wait itself looked again and slept on, "
+        "for a context switch each",
     )
