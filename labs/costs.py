@@ -6,6 +6,7 @@ the outside (`labs.measuring`). Memory is that of the process: the kernel's part
 serves it, and is not in it.
 """
 
+import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from labs.load import connections, drive
 from labs.measuring import amount
 from labs.serving import Serve, serving
 
+ARRIVALS = 200
+"""Clients that ask for the first time at the same moment."""
 OPENING = 60.0
 """Seconds in which all clients must have had their first answers."""
 
@@ -63,14 +66,14 @@ def cost(
     with serving(serve, *words) as server:
         bare = server.usage()
         with connections(server.address, clients) as connected:
-            first = drive(connected, lines, OPENING, each=1, patience=patience)
+            served = greet(connected, lines, patience)
             full = server.usage()
             time.sleep(silence)
             silent = server.usage()
-            served = [client for client, answered in zip(connected, first.answered, strict=True) if answered]
             load = drive(served[:active], lines, seconds)
             end = server.usage()
-    held, spent, resting, grown = first.served, end - silent, silent - full, full - bare
+            server.stop()  # before its clients leave: thousands of threads would all wake up to hear of it
+    held, spent, resting, grown = len(served), end - silent, silent - full, full - bare
     return Cost(
         clients,
         held,
@@ -85,6 +88,21 @@ def cost(
         load.latency(0.5),
         load.latency(0.99),
     )
+
+
+def greet(clients: Sequence[socket.socket], lines: Sequence[bytes], patience: float) -> list[socket.socket]:
+    """Let each client ask once; those that were answered. They ask a few at a time, as clients come: ten thousand
+    threads that wake up at the same moment would not come to an end of fighting for the interpreter."""
+    served: list[socket.socket] = []
+    for begin in range(0, len(clients), ARRIVALS):
+        some = clients[begin : begin + ARRIVALS]
+        found = drive(some, lines, OPENING, each=1, patience=patience)
+        served += [client for client, answers in zip(some, found.answered, strict=True) if answers]
+        if found.served < len(some):
+            break
+    rest = clients[begin + ARRIVALS :]
+    found = drive(rest, lines, OPENING, each=1, patience=patience)
+    return served + [client for client, answers in zip(rest, found.answered, strict=True) if answers]
 
 
 def table(title: str, rows: Iterable[tuple[str, Cost]], note: str = "") -> Table:

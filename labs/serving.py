@@ -41,6 +41,8 @@ counted: Counter[str] = Counter()
 BACKLOG = 4096
 F_SETSIG = 10
 """As in <fcntl.h>; Python's module has no name for it."""
+AGAIN = 2.0
+"""Seconds after which an end that has not been heeded is repeated."""
 STOPPING = 30.0
 """Seconds that a server has to end after SIGTERM: ten thousand threads that lose their clients at once keep it busy."""
 
@@ -126,7 +128,7 @@ def raise_descriptor_limit() -> int:
 def _end(*_: object) -> NoReturn:
     """Ended, now, and again as long as it has not come to `main`: Python drops what is raised in a finaliser."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    signal.setitimer(signal.ITIMER_REAL, AGAIN)
     raise Ended(0)
 
 

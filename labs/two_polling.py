@@ -36,7 +36,7 @@ def serve(listener: socket.socket) -> None:
 def run(stage: Stage) -> Findings:
     """The same two clients as before."""
     heard = listen_to_two(serve, silence=stage.pick(1.0, 0.2), patience=20)
-    idle = heard.silent.wanted
+    idle = min(heard.silent.wanted, 1.0)
     refusals = heard.counted["EAGAIN"] / heard.seconds
     stage.say(f"the second waited {duration(heard.longest)} at most")
     stage.say(f"while both were silent: {idle:.0%} of a CPU, EAGAIN {figure(refusals)} times a second")
