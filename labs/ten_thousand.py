@@ -26,7 +26,7 @@ from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import crashed, host
 from labs.measuring import amount
 from labs.models.machines import CLIENT, ENTRANCE, Client
-from labs.serving import raise_descriptor_limit
+from labs.serving import BACKLOG, raise_descriptor_limit
 from server.loop import Loop
 from server.poller import open_poller
 from statemachines.engine import Engine, Machine
@@ -45,7 +45,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def serve_forever(listener: socket.socket) -> None:
     """Every client of asyncio."""
-    server = await asyncio.start_server(echo, sock=listener)
+    server = await asyncio.start_server(echo, sock=listener, backlog=BACKLOG)
     await server.serve_forever()
 
 

@@ -4,6 +4,8 @@ import asyncio
 import functools
 import socket
 
+from labs.serving import BACKLOG
+
 
 async def attend(
     host: str, port: str, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter
@@ -23,7 +25,8 @@ async def attend(
 
 async def serve_forever(listener: socket.socket, host: str, port: str) -> None:
     """A task for each connection."""
-    server = await asyncio.start_server(functools.partial(attend, host, port), sock=listener)
+    attended = functools.partial(attend, host, port)
+    server = await asyncio.start_server(attended, sock=listener, backlog=BACKLOG)
     await server.serve_forever()
 
 
