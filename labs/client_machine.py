@@ -36,7 +36,7 @@ from statemachines import upstream as client_table
 from statemachines.contract import Loop
 from statemachines.engine import Engine
 
-DELAY: Final = 0.01
+DELAY: Final = 0.02
 """Seconds that the store takes."""
 
 

@@ -5,15 +5,16 @@ import select
 import socket
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from labs.serving import BACKLOG, Serve, Server
 
 PLAIN, EXCLUSIVE, REUSE = WAYS = ("plain", "exclusive", "reuse port")
 PAUSE: Final = 0.002
 """Seconds between two connections of the uneven load."""
-SLOW: Final = 20
+SLOW: Final = 40
 """One in so many connections is slow: it takes as long as so many pauses."""
 
 
@@ -64,26 +65,44 @@ def come_calmly(members: Herd, count: int) -> Counter[bytes]:
     return taken
 
 
-def come_unevenly(address: tuple[str, int], count: int) -> list[float]:
-    """Let `count` connections come, some of them slow, whether or not those before are answered. The seconds that each
-    quick one waited for its answer."""
-    seconds: list[float] = []
+class Arrival(NamedTuple):
+    """One connection: what it asked for, who answered, and when it came and was answered."""
+
+    slow: bool
+    member: bytes
+    came: float
+    answered: float
+
+    def is_behind(self, other: "Arrival") -> bool:
+        """Whether it came to a member that was at the `other` one, and had to wait for that."""
+        return self.member == other.member and other.came < self.came < other.answered < self.answered
+
+
+def come_unevenly(address: tuple[str, int], count: int) -> list[Arrival]:
+    """Let `count` connections come, some of them slow, whether or not those before are answered."""
+    arrivals: list[Arrival] = []
     waiting: dict[int, tuple[socket.socket, float]] = {}
     begun, sent = time.perf_counter(), 0
     with select.epoll() as poller:
         while sent < count or waiting:
             patience = begun + sent * PAUSE - time.perf_counter()
             if sent < count and patience <= 0:
-                since = time.perf_counter()
+                came = time.perf_counter()
                 client = socket.create_connection(address)  # the kernel connects; nobody has to accept for that
                 client.send(b"q" if sent % SLOW else b"s")
-                waiting[client.fileno()] = client, since
+                waiting[client.fileno()] = client, came
                 poller.register(client, select.EPOLLIN)
                 sent += 1
                 continue
             for descriptor, _ in poller.poll(patience if sent < count else -1):
-                client, since = waiting.pop(descriptor)
+                client, came = waiting.pop(descriptor)
                 with client:
-                    if client.recv(16).startswith(b"q"):
-                        seconds.append(time.perf_counter() - since)
-    return seconds
+                    asked, _, member = client.recv(16).partition(b" ")
+                arrivals.append(Arrival(asked == b"s", member, came, time.perf_counter()))
+    return arrivals
+
+
+def behind(arrivals: Sequence[Arrival]) -> float:
+    """The share of the quick ones that have waited behind a slow one."""
+    quick, slow = [one for one in arrivals if not one.slow], [one for one in arrivals if one.slow]
+    return sum(any(one.is_behind(other) for other in slow) for one in quick) / len(quick)

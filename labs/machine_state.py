@@ -40,7 +40,7 @@ from statemachines.connection import State as S
 from statemachines.contract import Facts
 
 REQUEST: Final = b"GET /emails/%d HTTP/1.1\r\nHost: lab\r\n\r\n"
-DELAY: Final = 0.3
+DELAY: Final = 0.5
 """Seconds that the store takes where many wait for it: so long that they all wait at once."""
 
 
