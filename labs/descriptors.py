@@ -14,9 +14,12 @@ import subprocess
 import tempfile
 import threading
 import tty
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.report import Table
+from labs.findings import Claim, verdict
 
 Trial = Generator[int, None, None]
 
@@ -199,3 +202,29 @@ def _try(poller: select.epoll, name: str, when: str, begin: Callable[[], Trial])
     poller.unregister(descriptor)
     next(trial, None)
     return Kind(name, when, quiet, reported)
+
+
+def table(tried: Sequence[Kind]) -> Table:
+    """All of them beside each other."""
+    return Table(
+        "What fits an event loop",
+        ("kind of descriptor", "is readable when", "epoll"),
+        [
+            (kind.name, kind.readable_when or "(it always claims to be)", "reports it" if kind.fits else kind.error)
+            for kind in tried
+        ],
+        left=frozenset({"is readable when", "epoll"}),
+    )
+
+
+def claim(tried: Sequence[Kind]) -> Claim:
+    """Whether any kind fits."""
+    refused = [kind for kind in tried if not kind.fits]
+    return Claim(
+        "any-descriptor",
+        f"one epoll waited for {len(tried) - len(refused)} kinds of descriptor, and refused {len(refused)}: "
+        + ", ".join(f"{kind.name} ({kind.error})" for kind in refused),
+        verdict(not refused, partly=len(refused) < len(tried) / 2),
+        "Whatever can tell that it is ready fits. A file on a disk can not, so reading one blocks the loop for as long "
+        "as the disk takes: that is for a thread, or for io_uring.",
+    )

@@ -12,20 +12,16 @@ What does not fit is a regular file. It is always "ready", also when the disk is
 Then the price of a client: the same echo for the same clients, with a thread for each of them and in one thread.
 """
 
-import os
 import select
-import signal
 import socket
-import threading
 from collections.abc import Callable, Sequence
 
-from benchmarks.report import Table
 from benchmarks.summary import duration
+from labs import descriptors
 from labs.costs import Cost, cost, table
-from labs.descriptors import Kind, kinds, set_timer, timer
 from labs.findings import Claim, Findings, Stage, verdict
-from labs.load import ask, connections
 from labs.measuring import amount
+from labs.one_loop import everything_at_once
 from labs.plotting import Axis, Line, Tone, lines
 from labs.serving import Serve
 from labs.thread_pool import serve_each
@@ -94,65 +90,13 @@ def serve(listener: socket.socket) -> None:
     loop.run()
 
 
-def everything_at_once(stage: Stage) -> list[str]:
-    """A loop in this very thread with clients, an input, a timer and a signal; what it saw, in order."""
-    seen: list[str] = []
-    loop = EventLoop()
-    keyboard, typist = os.pipe()
-    clock, ticked = timer(), threading.Event()
-    wakened, waker = os.pipe()
-    os.set_blocking(waker, False)
-    names = {keyboard: "standard input", clock: "the timer", wakened: "the signal"}
-
-    def see(descriptor: int) -> None:
-        what = os.read(descriptor, 100)
-        seen.append(names[descriptor])
-        stage.say(f"the loop was woken by {names[descriptor]}")
-        if descriptor == clock:
-            ticked.set()
-        if what == b"quit\n":
-            for watched in list(loop.callbacks):
-                loop.forget(watched)
-
-    def world() -> None:
-        """What happens outside, while the loop sleeps."""
-        with connections(listener.getsockname(), 2) as clients:
-            for client in clients:
-                ask(client, b"hello\n")
-                seen.append("a client")
-                stage.say("the loop has answered a client")
-            os.write(typist, b"a line, typed\n")
-            os.kill(os.getpid(), signal.SIGUSR1)
-            set_timer(clock, 0.05)
-            ticked.wait(10)
-            os.write(typist, b"quit\n")
-
-    handler, wakeup = signal.signal(signal.SIGUSR1, lambda *_: None), signal.set_wakeup_fd(waker)
-    outside = threading.Thread(target=world)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        echo = Echo(loop, listener)
-        for descriptor in names:
-            loop.watch(descriptor, see)
-        outside.start()
-        loop.run()
-        outside.join()
-    for client in echo.clients.values():
-        client.close()
-    signal.set_wakeup_fd(wakeup)
-    signal.signal(signal.SIGUSR1, handler)
-    for descriptor in (typist, waker, *names):
-        os.close(descriptor)
-    loop.poller.close()
-    return seen
-
-
 # --- what is measured
 
 
 def run(stage: Stage) -> Findings:
     """A bit of everything on one loop; which kinds of descriptor it takes; what a client costs."""
-    seen = everything_at_once(stage)
-    tried = kinds()
+    seen = everything_at_once(stage, EventLoop(), Echo)
+    tried = descriptors.kinds()
     refused = [kind for kind in tried if not kind.fits]
     stage.say(f"{len(tried) - len(refused)} kinds of descriptor fit, {len(refused)} do not")
     numbers = stage.pick([1, 10, 100, 1000, 5000], [1, 300])
@@ -163,9 +107,9 @@ def run(stage: Stage) -> Findings:
         f"One thread held {most.held:,} clients, each for {amount(most.memory)}, with {duration(most.cpu)} of CPU and "
         f"{most.switches:.2f} context switches a request; as many threads took {amount(beside.memory)}, "
         f"{duration(beside.cpu)} and {beside.switches:.2f}.",
-        [_kinds(tried), table("The same echo: 50 clients ask, the others are silent", names)],
+        [descriptors.table(tried), table("The same echo: 50 clients ask, the others are silent", names)],
         {"event-loop": _plot(threads, loops)},
-        [_fits(tried, refused), _claim(loops[0], most, beside)],
+        [descriptors.claim(tried), _claim(loops[0], most, beside)],
         {
             "sources": len(set(seen)),
             "fit": len(tried) - len(refused),
@@ -187,17 +131,6 @@ def _cost(stage: Stage, server: Serve, clients: int) -> Cost:
     return found
 
 
-def _fits(tried: Sequence[Kind], refused: Sequence[Kind]) -> Claim:
-    return Claim(
-        "any-descriptor",
-        f"one epoll waited for {len(tried) - len(refused)} kinds of descriptor, and refused {len(refused)}: "
-        + ", ".join(f"{kind.name} ({kind.error})" for kind in refused),
-        verdict(not refused, partly=len(refused) < len(tried) / 2),
-        "Whatever can tell that it is ready fits. A file on a disk can not, so reading one blocks the loop for as long "
-        "as the disk takes: that is for a thread, or for io_uring.",
-    )
-
-
 def _claim(alone: Cost, most: Cost, beside: Cost) -> Claim:
     return Claim(
         "no-switches",
@@ -208,18 +141,6 @@ def _claim(alone: Cost, most: Cost, beside: Cost) -> Claim:
         "The thread goes from client to client without the kernel's help, and a connection is a small object, not a "
         f"stack. It sleeps only when none of them has anything: with a single client {alone.switches:.2f} switches a "
         "request were left.",
-    )
-
-
-def _kinds(tried: Sequence[Kind]) -> Table:
-    return Table(
-        "What fits an event loop",
-        ("kind of descriptor", "is readable when", "epoll"),
-        [
-            (kind.name, kind.readable_when or "(it always claims to be)", "reports it" if kind.fits else kind.error)
-            for kind in tried
-        ],
-        left=frozenset({"is readable when", "epoll"}),
     )
 
 

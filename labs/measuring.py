@@ -7,12 +7,14 @@ those that matter are there. Memory is as in `benchmarks.processes`.
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from benchmarks.machine import SERVER_CPU, pinned
 from benchmarks.processes import memory
 from benchmarks.summary import figure
 
@@ -99,6 +101,35 @@ def _queued(path: Path) -> float:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return int(path.read_text().split()[1]) / 1e9
     return 0.0
+
+
+def switch_seconds(turns: int) -> float:
+    """What it costs to go from one thread to another: a byte goes to and fro between two, through pipes, on one CPU;
+    less what the same reads and writes cost within one thread, where each finds its byte and nobody waits."""
+    there, back = os.pipe(), os.pipe()
+
+    def return_all() -> None:
+        for _ in range(turns):
+            os.write(back[1], os.read(there[0], 1))
+
+    with pinned(SERVER_CPU):
+        other = threading.Thread(target=return_all)
+        begun = time.perf_counter()
+        other.start()
+        for _ in range(turns):
+            os.write(there[1], b"x")
+            os.read(back[0], 1)
+        other.join()
+        between_two = time.perf_counter() - begun
+        begun = time.perf_counter()
+        for _ in range(turns):
+            os.write(there[1], b"x")
+            os.write(back[1], os.read(there[0], 1))
+            os.read(back[0], 1)
+        within_one = time.perf_counter() - begun
+    for descriptor in (*there, *back):
+        os.close(descriptor)
+    return max(between_two - within_one, 0.0) / (2 * turns)
 
 
 def amount(count: float) -> str:

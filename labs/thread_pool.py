@@ -10,17 +10,14 @@ on. Both are measured: address space reserved against memory really used, and co
 what one switch costs, between two threads that hand a byte to and fro.
 """
 
-import os
 import socket
 import threading
-import time
 
-from benchmarks.machine import SERVER_CPU, pinned
 from benchmarks.summary import duration, figure
 from labs import one_at_a_time
 from labs.costs import Cost, cost, table
 from labs.findings import Claim, Findings, Stage, verdict
-from labs.measuring import amount
+from labs.measuring import amount, switch_seconds
 from labs.one_at_a_time import KEY, lanes, visits
 from labs.plotting import Axis, Line, Tone, lines, timeline
 from labs.serving import serving
@@ -52,35 +49,6 @@ def echo(client: socket.socket) -> None:
 
 
 # --- what is measured
-
-
-def switch_seconds(turns: int) -> float:
-    """What it costs to go from one thread to another: a byte goes to and fro between two, through pipes, on one CPU;
-    less what the same reads and writes cost within one thread, where each finds its byte and nobody waits."""
-    there, back = os.pipe(), os.pipe()
-
-    def return_all() -> None:
-        for _ in range(turns):
-            os.write(back[1], os.read(there[0], 1))
-
-    with pinned(SERVER_CPU):
-        other = threading.Thread(target=return_all)
-        begun = time.perf_counter()
-        other.start()
-        for _ in range(turns):
-            os.write(there[1], b"x")
-            os.read(back[0], 1)
-        other.join()
-        between_two = time.perf_counter() - begun
-        begun = time.perf_counter()
-        for _ in range(turns):
-            os.write(there[1], b"x")
-            os.write(back[1], os.read(there[0], 1))
-            os.read(back[0], 1)
-        within_one = time.perf_counter() - begun
-    for descriptor in (*there, *back):
-        os.close(descriptor)
-    return max(between_two - within_one, 0.0) / (2 * turns)
 
 
 def run(stage: Stage) -> Findings:

@@ -11,12 +11,6 @@ def findings(stage: Stage) -> Findings:
     return event_loop.run(stage)
 
 
-def test_one_loop_waits_for_clients_an_input_a_signal_and_a_timer(stage: Stage) -> None:
-    seen = event_loop.everything_at_once(stage)
-    assert set(seen) == {"a client", "standard input", "the signal", "the timer"}
-    assert seen[-1] == "standard input", "the line that says quit is the last"
-
-
 def test_every_client_is_held_by_one_thread(findings: Findings) -> None:
     assert findings.figures["held"] == 300
     assert findings.figures["threads"] == 1

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from labs.measuring import amount, cpu_seconds, percentile, usage
+from labs.measuring import amount, cpu_seconds, percentile, switch_seconds, usage
 
 
 def test_cpu_time_is_that_of_the_process_itself() -> None:
@@ -67,3 +67,9 @@ def test_a_percentile_is_one_of_the_values() -> None:
 )
 def test_an_amount_is_in_the_unit_that_suits_it(count: float, text: str) -> None:
     assert amount(count) == text
+
+
+def test_going_from_one_thread_to_another_costs_something() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    assert 0 < switch_seconds(500) < 1
+    assert len(os.listdir("/proc/self/fd")) == before
