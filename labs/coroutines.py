@@ -1,7 +1,7 @@
 """Coroutines: the state machine that Python compiles.
 
 `add_to_inbox` is the e-mail server's program once more. It reads like the one for threads: take `async` and `await`
-out, and it *is* the one for threads (`add_to_inbox_in_a_thread`; the lab compares their syntax trees). But nothing
+out, and it *is* the one for threads (`labs.inbox_in_a_thread`; the lab compares their syntax trees). But nothing
 blocks. An `await` of something that is not there yet suspends the coroutine and hands a wish, "this descriptor,
 readable", all the way up to whoever runs it; that is `Task`, an executor of a few lines on the event loop of lab 6,
 which waits until the wish has come true and resumes the coroutine where it was.
@@ -24,6 +24,7 @@ from benchmarks.report import Table
 from labs.event_loop import EventLoop
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.held_up import NUMBERS, REPEAT, Address, Clients, Held, Store, machines_held_up
+from labs.inbox_in_a_thread import add_to_inbox_in_a_thread
 from labs.suspension import place, statements, suspension_points
 from statemachines.contract import Interest
 
@@ -95,36 +96,6 @@ async def add_to_inbox(wire: Wire, inbox: list[bytes]) -> None:
     email = await wire.get_email(number)
     inbox.append(email)
     await wire.send_response(email)
-
-
-class BlockingWire:
-    """The same for threads."""
-
-    def __init__(self, client: socket.socket, store: Address) -> None:
-        self.client = client
-        self.store = store
-
-    def read_request(self) -> bytes:
-        """One line: the number of an e-mail."""
-        return self.client.makefile("rb").readline()
-
-    def get_email(self, number: bytes) -> bytes:
-        """Ask the store."""
-        with socket.create_connection(self.store) as store:
-            store.send(number)
-            return store.recv(1024)
-
-    def send_response(self, email: bytes) -> None:
-        """All of it."""
-        self.client.sendall(email * REPEAT)
-
-
-def add_to_inbox_in_a_thread(wire: BlockingWire, inbox: list[bytes]) -> None:
-    """Read the request, get the e-mail, send the response."""
-    number = wire.read_request()
-    email = wire.get_email(number)
-    inbox.append(email)
-    wire.send_response(email)
 
 
 # --- three clients are held up, and both servers are asked where

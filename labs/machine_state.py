@@ -18,9 +18,6 @@ Note what epoll has been told: a state that wants less than that costs no system
 """
 
 import socket
-import threading
-import tracemalloc
-from typing import Final
 
 from benchmarks.report import Table
 from benchmarks.summary import duration, size
@@ -29,19 +26,14 @@ from handlers.router import Router
 from labs import mail_store
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import host
-from labs.mail_store import email
 from labs.pairing import draw
-from labs.serving import raise_descriptor_limit, serving
+from labs.serving import serving
 from labs.stepping import Walk
 from labs.store_machine import MailStore
+from labs.waiting import REQUEST, turn_until, wait_together
 from server.connection import Connection
-from server.service import Service
 from statemachines.connection import State as S
 from statemachines.contract import Facts
-
-REQUEST: Final = b"GET /emails/%d HTTP/1.1\r\nHost: lab\r\n\r\n"
-DELAY: Final = 0.5
-"""Seconds that the store takes where many wait for it: so long that they all wait at once."""
 
 
 def mail_server(store: MailStore) -> Router:
@@ -61,7 +53,7 @@ def run(stage: Stage) -> Findings:
     walk, remembered = walk_through(stage)
     count = stage.pick(1000, 100)
     stage.say(f"{count:,} requests at once, in one thread")
-    most, per_request, right, threads = wait_together(count)
+    most, per_request, right, threads = wait_together(mail_server, count)
     return Findings(
         shows=f"One request is {len(walk.passages)} passages. {most:,} requests waited for the store at the same time "
         f"in {threads} thread, each remembered by a state and {size(per_request)} of memory.",
@@ -117,12 +109,6 @@ def walk_through(stage: Stage) -> tuple[Walk, Table]:
     return walk, remembered
 
 
-def turn_until(service: Service, state: S, count: int = 1) -> None:
-    """Let the loop turn until `count` connections are in `state`."""
-    while sum(connection.state is state for connection in service.connections()) < count:
-        service.loop.turn(1)
-
-
 def _passages(walk: Walk) -> Table:
     columns = ("after", "machine", "what has happened", "leads to", "where it waits for")
     table = Table("One request", columns, left=frozenset(columns[1:]))
@@ -150,33 +136,3 @@ def _remembered(connection: Connection) -> Table:
         ("how it came here", "nowhere", "history", " ".join(edge.trigger for _, edge in connection.history)),
     ]
     return table
-
-
-# --- many at once
-
-
-def wait_together(count: int) -> tuple[int, float, int, int]:
-    """`count` clients ask at once: how many waited at the same time, the memory of one that waits, how many had the
-    right answer, and how many threads there were."""
-    raise_descriptor_limit()
-    with serving(mail_store.serve, DELAY) as backend, socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
-        service = host(listener, mail_server(MailStore(backend.address)))
-        clients = [socket.create_connection(listener.getsockname()) for _ in range(count)]
-        turn_until(service, S.AWAITING_REQUEST, count)
-        tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        for number, client in enumerate(clients):
-            client.sendall(REQUEST % number)
-        most, held, threads = 0, 0.0, 0
-        while any(connection.requests == 0 or connection.exchange for connection in service.connections()):
-            service.loop.turn(1)
-            waiting = sum(connection.state is S.QUERYING_BACKEND for connection in service.connections())
-            if waiting > most:
-                most, held = waiting, (tracemalloc.get_traced_memory()[0] - before) / waiting
-                threads = threading.active_count()
-        tracemalloc.stop()
-        right = sum(client.recv(4096).endswith(email(number)) for number, client in enumerate(clients))
-        for client in clients:
-            client.close()
-        service.loop.close()
-    return most, held, right, threads

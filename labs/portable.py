@@ -17,7 +17,6 @@ tell of the same event, a peer that has gone, to someone who waits for nothing e
 import contextlib
 import select
 import socket
-import timeit
 from collections.abc import Mapping
 from typing import Final
 
@@ -28,9 +27,10 @@ from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import host
 from labs.load import connections, drive
 from labs.measuring import cpu_seconds
+from labs.platforms import bound_of_select, details
 from labs.plotting import Axis, Line, Tone, lines
 from labs.serving import Server, raise_descriptor_limit, serving
-from server.poller import POLLERS, READABLE, open_poller
+from server.poller import POLLERS
 from server.service import RESERVE
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n"
@@ -132,42 +132,3 @@ def judge(costs: Mapping[str, Mapping[int, tuple[float, float]]], bound: str) ->
         "poll and select hand the whole set to the kernel at each wait, epoll and kqueue leave it there; and bounds, "
         "timeouts and the report of a hang-up differ as well, which the poller's face hides",
     )
-
-
-def bound_of_select() -> str:
-    """What select says of a descriptor that it can not hold; empty where there is no select."""
-    if "select" not in POLLERS:
-        return ""
-    try:
-        open_poller("select").register(1024, READABLE)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def details() -> Table:
-    """What each call itself tells of the same event, with no interest registered; and how long a short wait lasts."""
-    table = Table("Details", ("call", "a peer that has reset, no interest", "a wait of 0.1 ms takes"))
-    for name in POLLERS:
-        with contextlib.closing(open_poller(name)) as poller:
-            took = min(timeit.repeat(lambda poller=poller: poller.wait(0.0001), number=1, repeat=20))  # type: ignore[misc]
-        table.rows.append((name, reset_as_told_by(name), duration(took)))
-    return table
-
-
-def reset_as_told_by(name: str) -> str:
-    """What the bare call reports of a connection that its peer has reset."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        theirs = socket.create_connection(listener.getsockname())
-        ours, _ = listener.accept()
-        with ours:
-            ours.send(b"not read: so the close is a reset")
-            theirs.close()
-            if name == "select":
-                _, _, exceptional = select.select([], [], [ours], 0.01)
-                return f"{len(exceptional)} reports"
-            with contextlib.closing(open_poller(name)) as poller:
-                poller.register(ours.fileno(), 0)
-                ((_, bits),) = poller.wait(0.01)
-            names = {select.POLLIN: "IN", select.POLLERR: "ERR", select.POLLHUP: "HUP"}
-            return " ".join(word for bit, word in names.items() if bits & bit)

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-from labs import coroutines, held_up
+from labs import coroutines, held_up, inbox_in_a_thread
 from labs.findings import Stage, Verdict
 from labs.suspension import statements, suspension_points
 
@@ -43,7 +43,7 @@ async def one_less(wire: coroutines.Wire) -> None:
 
 
 def test_programs_that_differ_are_not_called_alike() -> None:
-    threaded = statements(coroutines.add_to_inbox_in_a_thread)
+    threaded = statements(inbox_in_a_thread.add_to_inbox_in_a_thread)
     assert statements(coroutines.add_to_inbox) == threaded
     assert statements(one_less) == ["wire.read_request()"]
     assert statements(one_less) != threaded
@@ -58,8 +58,8 @@ def test_the_threaded_program_does_the_same() -> None:
         stack.enter_context(client)
         stack.enter_context(accepted)
         inbox: list[bytes] = []
-        wire = coroutines.BlockingWire(accepted, store.address)
-        thread = threading.Thread(target=coroutines.add_to_inbox_in_a_thread, args=(wire, inbox))
+        wire = inbox_in_a_thread.BlockingWire(accepted, store.address)
+        thread = threading.Thread(target=inbox_in_a_thread.add_to_inbox_in_a_thread, args=(wire, inbox))
         thread.start()
         client.sendall(b"5\n")
         with store.listener.accept()[0] as asking:

@@ -1,6 +1,6 @@
 """The same server on each poller: what idle connections cost, and where the calls differ."""
 
-from labs import portable
+from labs import platforms, portable
 from labs.findings import Stage, Verdict
 
 
@@ -16,11 +16,11 @@ def test_idle_connections_cost_with_poll_and_select_and_not_with_epoll(stage: St
 
 
 def test_select_says_where_its_bound_is_and_the_others_have_none() -> None:
-    assert portable.bound_of_select() == "select(2) holds descriptors below 1024, not 1024"
+    assert platforms.bound_of_select() == "select(2) holds descriptors below 1024, not 1024"
     assert portable.room("select") == 992
     assert portable.room("epoll") == portable.room("poll") == float("inf")
 
 
 def test_a_reset_is_told_by_epoll_and_poll_to_whoever_asks_for_nothing_and_not_by_select() -> None:
-    assert portable.reset_as_told_by("epoll") == portable.reset_as_told_by("poll") == "ERR HUP"
-    assert portable.reset_as_told_by("select") == "0 reports"
+    assert platforms.reset_as_told_by("epoll") == platforms.reset_as_told_by("poll") == "ERR HUP"
+    assert platforms.reset_as_told_by("select") == "0 reports"
