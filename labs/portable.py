@@ -58,7 +58,7 @@ def cost(server: Server, requests: int) -> tuple[float, float]:
     with connections(server.address, 1) as asking:
         drive(asking, [REQUEST], 1.0, 10)
         before = cpu_seconds(server.pid)
-        outcome = drive(asking, [REQUEST], 2.0, requests)
+        outcome = drive(asking, [REQUEST], 20.0, requests)
         return (cpu_seconds(server.pid) - before) / outcome.requests, outcome.latency(0.5)
 
 

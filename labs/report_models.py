@@ -35,7 +35,7 @@ def run(stage: Stage) -> Findings:
                     lines=[line],
                     seconds=stage.pick(3.0, 0.2),
                     silence=stage.pick(1.0, 0.1),
-                    patience=stage.pick(3.0, 0.5),
+                    patience=stage.pick(3.0, 1.0),
                 )
                 stage.say(f"{model.name}, {workload}: {found.phrase()}")
     return Findings(_shows(costs), [_table(costs, clients)], _plots(costs), figures=_figures(costs))
