@@ -104,8 +104,8 @@ def _queued(path: Path) -> float:
 
 
 def switch_seconds(turns: int) -> float:
-    """What it costs to go from one thread to another: a byte goes to and fro between two, through pipes, on one CPU;
-    less what the same reads and writes cost within one thread, where each finds its byte and nobody waits."""
+    """CPU time that it costs to go from one thread to another: a byte goes to and fro between two, through pipes, on
+    one CPU; less what the same reads and writes cost within one thread, where each finds its byte and nobody waits."""
     there, back = os.pipe(), os.pipe()
 
     def return_all() -> None:
@@ -114,19 +114,19 @@ def switch_seconds(turns: int) -> float:
 
     with pinned(SERVER_CPU):
         other = threading.Thread(target=return_all)
-        begun = time.perf_counter()
+        begun = time.process_time()
         other.start()
         for _ in range(turns):
             os.write(there[1], b"x")
             os.read(back[0], 1)
         other.join()
-        between_two = time.perf_counter() - begun
-        begun = time.perf_counter()
+        between_two = time.process_time() - begun
+        begun = time.process_time()
         for _ in range(turns):
             os.write(there[1], b"x")
             os.write(back[1], os.read(there[0], 1))
             os.read(back[0], 1)
-        within_one = time.perf_counter() - begun
+        within_one = time.process_time() - begun
     for descriptor in (*there, *back):
         os.close(descriptor)
     return max(between_two - within_one, 0.0) / (2 * turns)

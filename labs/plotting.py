@@ -112,8 +112,10 @@ class _Scale:
         if not self.log:
             step = nice_step(self.high)
             return [step * count for count in range(int(self.high / step + 1e-9) + 1)]
-        first, last = round(math.log10(self.low)), round(math.log10(self.high))
-        return [10.0**power for power in range(first, last + 1)]
+        first, last = round(math.log10(self.low)), math.floor(math.log10(self.high) + 1e-9)
+        factors = (1, 2, 5) if self.high / self.low < 100 else (1,)
+        found = (factor * 10.0**power for power in range(first, last + 1) for factor in factors)
+        return [tick for tick in found if tick <= self.high * (1 + 1e-9)]
 
 
 def lines(title: str, lead: str, plotted: Sequence[Line], x: Axis, y: Axis, foot: str = "") -> str:
@@ -161,7 +163,8 @@ def _scale(values: Sequence[float], start: float, end: float, log: bool) -> _Sca
     """A scale that begins and ends at round figures."""
     if log:
         floor = 10.0 ** math.floor(math.log10(min(value for value in values if value > 0)) + 1e-9)
-        ceiling = 10.0 ** math.ceil(math.log10(max(values)) - 1e-9)
+        power = 10.0 ** math.floor(math.log10(max(values)) + 1e-9)
+        ceiling = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= max(values) * (1 - 1e-9))
         return _Scale(floor, max(ceiling, floor * 10), start, end, log)
     highest = max(values) or 1.0
     step = nice_step(highest)
@@ -182,13 +185,20 @@ def _document(title: str, lead: str, parts: Sequence[str], height: float, foot: 
     return "\n".join([*head, *parts, *tail, "</svg>"]) + "\n"
 
 
+def _figure(tick: float) -> str:
+    """A round figure, in full: `0.05`, `100`, `1,000,000`."""
+    return f"{tick:,.0f}" if tick >= 1 and tick == round(tick) else f"{tick:g}"
+
+
 def _grid_across(scale: _Scale, top: float, bottom: float, label: str) -> list[str]:
     """Upright lines at round figures of the lower axis, and its label."""
     parts = []
     for tick in scale.ticks():
         x = scale.at(tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 17:.1f}" text-anchor="middle">{tick:,g}</text>')
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{bottom + 17:.1f}" text-anchor="middle">{_figure(tick)}</text>'
+        )
     middle = (scale.start + scale.end) / 2
     parts.append(
         f'<text class="axis" x="{middle:.1f}" y="{bottom + 38:.1f}" text-anchor="middle">{escape(label)}</text>'
@@ -202,7 +212,7 @@ def _grid_up(scale: _Scale, left: float, right: float, label: str) -> list[str]:
     for tick in scale.ticks():
         y = scale.at(tick)
         parts.append(f'<line class="grid" x1="{left:.1f}" x2="{right:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="{left - 9:.1f}" y="{y + 4:.1f}" text-anchor="end">{tick:,g}</text>')
+        parts.append(f'<text class="tick" x="{left - 9:.1f}" y="{y + 4:.1f}" text-anchor="end">{_figure(tick)}</text>')
     middle = (scale.start + scale.end) / 2
     turned = f'transform="rotate(-90 {MARGIN + 8} {middle:.1f})"'
     parts.append(

@@ -47,6 +47,13 @@ def test_a_logarithmic_axis_has_the_powers_of_ten() -> None:
     assert ticks[:4] == ["1", "10", "100", "1,000"]
 
 
+def test_a_short_logarithmic_axis_has_figures_in_between_and_a_long_one_has_them_in_full() -> None:
+    plotted = [Line("a", [(100, 1), (300, 2_000_000)])]
+    ticks = [tick.text for tick in texts(lines("T", "l", plotted, Axis("x", log=True), Axis("y", log=True)), "tick")]
+    assert ticks[:4] == ["100", "200", "500", "1,000"]
+    assert ticks[-1] == "1,000,000"
+
+
 def test_what_a_logarithmic_axis_has_no_place_for_is_left_out() -> None:
     plotted = [Line("some", [(1, 0), (10, 5)]), Line("none", [(1, 0)])]
     svg = lines("T", "l", plotted, Axis("x", log=True), Axis("y", log=True))
