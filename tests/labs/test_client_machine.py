@@ -39,7 +39,7 @@ def test_a_walk_shows_both_automata_beside_each_other() -> None:
     client_machine.converse(Stage(lambda _: None, quick=True, step=True, key=key), (7,))
     both = [page for page in pages if "upstream, fd" in page and "connection, fd" in page]
     assert len(both) >= 5
-    assert any("[AWAITING_RESPONSE]" in line and "querying backend:" in line for line in both[0].splitlines())
+    assert any("CONNECTING" in line and "reading request:" in line for line in both[0].splitlines())
     assert all("[AWAITING_RESPONSE]" in page for page in both if "[QUERYING_BACKEND]" in page)
 
 
