@@ -90,7 +90,11 @@ class Build:
                 self._copy_to(copy)
                 if self.compiled:
                     _compile(copy)
-                copy.rename(place)
+                try:
+                    copy.rename(place)
+                except OSError:
+                    if not place.exists():  # else another process has made it meanwhile
+                        raise
         return place
 
     def _name(self) -> str:

@@ -151,9 +151,9 @@ def by_engine(table: c.Table, triggers: tuple[c.Name, ...], dispatch: engines.Di
 
 def by_build(path: str) -> Runner:
     """Passes through our engine compiled to C, in a process of its own (see the end of this file)."""
-    environment = {**os.environ, **Build(compiled=True).environment()}
 
     def run(passes: int) -> float:
+        environment = {**os.environ, **Build(compiled=True).environment()}
         command = [sys.executable, "-m", __name__, path, str(passes)]
         return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 

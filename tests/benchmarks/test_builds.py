@@ -10,6 +10,7 @@ from benchmarks import builds
 from benchmarks.builds import PLAIN, READER, RECORDING, ROOT, WALK, Build, lines_without
 
 COMPILED = Build(compiled=True)
+pytestmark = pytest.mark.timeout(1200)  # the compiler takes its time, once
 LINES = ["def walk(self):", "    now = clock()", "    go()", "def enter(self):", "    now = clock()"]
 
 

@@ -10,6 +10,8 @@ from benchmarks.environment import Peers
 from benchmarks.load import WORKLOADS, Fields
 from benchmarks.plot import Kind
 
+pytestmark = pytest.mark.timeout(1200)  # the compiled build is made on its first use
+
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_server_gives_the_right_answers(name: str, data: Path, tmp_path: Path, peers: Peers) -> None:
