@@ -12,6 +12,7 @@ What does not fit is a regular file. It is always "ready", also when the disk is
 Then the price of a client: the same echo for the same clients, with a thread for each of them and in one thread.
 """
 
+import contextlib
 import select
 import socket
 from collections.abc import Callable, Sequence
@@ -75,10 +76,11 @@ class Echo:
 
     def answer(self, descriptor: int) -> None:
         """One bounded read, one answer; or the end of the client."""
-        asked = self.clients[descriptor].recv(65536)
-        if asked:
+        asked = b""
+        with contextlib.suppress(OSError):  # a reset is an end, too
+            asked = self.clients[descriptor].recv(65536)
             self.clients[descriptor].send(asked)
-        else:
+        if not asked:
             self.loop.forget(descriptor)
             self.clients.pop(descriptor).close()
 

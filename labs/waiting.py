@@ -39,12 +39,13 @@ def wait_together(application: Callable[[MailStore], Application], count: int) -
         for number, client in enumerate(clients):
             client.sendall(REQUEST % number)
         most, held, threads = 0, 0.0, 0
+        others = threading.active_count() - 1
         while any(connection.requests == 0 or connection.exchange for connection in service.connections()):
             service.loop.turn(1)
             waiting = sum(connection.state is S.QUERYING_BACKEND for connection in service.connections())
             if waiting > most:
                 most, held = waiting, (tracemalloc.get_traced_memory()[0] - before) / waiting
-                threads = threading.active_count()
+                threads = threading.active_count() - others
         tracemalloc.stop()
         right = sum(client.recv(4096).endswith(email(number)) for number, client in enumerate(clients))
         for client in clients:

@@ -1,8 +1,10 @@
 """Callbacks on epoll: the event loop of the lab, and a connection that remembers by hand what it has begun."""
 
+import contextlib
 import socket
 
 from labs.event_loop import EventLoop
+from labs.mail_store import heard
 
 
 class Connection:
@@ -20,22 +22,27 @@ class Connection:
 
     def hear_client(self, _descriptor: int) -> None:
         """A request, a piece of one, or the end."""
-        heard = self.client.recv(4096)
-        if not heard:
+        piece = heard(self.client)
+        if not piece:
             self.close()
             return
-        *lines, self.unread = (self.unread + heard).split(b"\n")
+        *lines, self.unread = (self.unread + piece).split(b"\n")
         for line in lines:
             verb, _, rest = line.partition(b" ")
-            (self.store if verb == b"email" else self.client).send(rest + b"\n")
+            self.send(self.store if verb == b"email" else self.client, rest + b"\n")
 
     def hear_store(self, _: int) -> None:
         """The e-mail, for whom it may concern."""
-        email = self.store.recv(4096)
+        email = heard(self.store)
         if email:
-            self.client.send(email)
+            self.send(self.client, email)
         else:
             self.close()
+
+    def send(self, end: socket.socket, line: bytes) -> None:
+        """Say it, to whom is there: that one has left is heard next."""
+        with contextlib.suppress(OSError):
+            end.send(line)
 
     def close(self) -> None:
         """One of the two has left."""

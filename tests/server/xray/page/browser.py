@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -29,6 +29,8 @@ FLAGS = (
 )
 
 WIDE = (1440, 900)
+
+expect.set_options(timeout=30_000)  # milliseconds, for what must come: on a busy machine it comes late
 
 
 def chromium() -> str | None:
