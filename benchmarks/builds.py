@@ -25,7 +25,9 @@ from benchmarks import machine
 ROOT = Path(__file__).parent.parent
 STORE = Path(__file__).parent / ".builds"
 PACKAGES = ("statemachines", "handlers", "server")
-FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
+FILES = ("pyproject.toml", "setup.py")
+BESIDE = ("README.md", "LICENSE")
+"""What a build wants to be there, and nothing depends on."""
 
 RECORDING: dict[str, tuple[str, ...]] = {
     "clock": ("now = clock()", "stay = now - machine.since", "machine.since = now"),
@@ -109,7 +111,7 @@ class Build:
         copy.mkdir()
         for name in PACKAGES:
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-        for name in FILES:
+        for name in (*FILES, *BESIDE):
             shutil.copy(ROOT / name, copy / name)
         if not self.left_out:
             return
