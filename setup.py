@@ -59,13 +59,13 @@ HOT = (
     "statemachines/engine.py",
 )
 COMPILING = os.environ.get("CLERESTORY_COMPILE") == "1"
-COMPILER = ["mypy>=1.14", "h11>=0.16", "httptools>=0.6.4", "structlog>=24.1", "transitions>=0.9.2"]
+COMPILER = ["mypy>=1.14", "h11>=0.16", "httptools>=0.6.4", "psycopg>=3.2", "structlog>=24.1", "transitions>=0.9.2"]
 """mypyc, and what the sources import, for their types."""
 
 
 def extensions() -> list[Extension]:
-    """The compiled modules; none where they are not asked for, or while pip still asks what a build needs."""
-    if not COMPILING or "egg_info" in sys.argv:
+    """The compiled modules; none where they are not asked for, or while pip only asks what is needed and what it is."""
+    if not COMPILING or not {"egg_info", "dist_info", "sdist"}.isdisjoint(sys.argv):
         return []
     from mypyc.build import mypycify
 
