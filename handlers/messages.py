@@ -168,6 +168,9 @@ class File:
             self.owned = False
             os.close(self.descriptor)
 
+    def __repr__(self) -> str:
+        return f"<File {self.descriptor}: {self.count} bytes from {self.offset}>"
+
 
 Piece = bytes | File
 WHOLE = (bytes, File)

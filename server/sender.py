@@ -88,6 +88,13 @@ class Sender(Machine):
             _close(body)
             self.output = output + tail
 
+    def queue_output(self) -> T | None:
+        """The answers of a turn leave together: the first bytes of one wait for the turn's end, the others do not."""
+        if self.sent:
+            return self.send_output()
+        self.service.loop.presume_writable(self)
+        return None
+
     def send_output(self) -> T | None:
         """Write until all is sent, the socket takes no more, or others are to have their turn."""
         transport = self.transport

@@ -91,7 +91,8 @@ class Model(Protocol):
         """PEER_RESET when the connection is gone. Nothing is read."""
 
     def write(self, ready: int) -> Name | None:
-        """Write what the socket takes, up to a bound; as send_output."""
+        """Write what the socket takes, up to a bound; OUTPUT_FLUSHED, RESPONSE_BROKEN or PEER_RESET, or None to
+        wait for the socket."""
 
     def pass_on(self, ready: int) -> Name | None:
         """Pass bytes on, a bounded read and a write; TUNNEL_ENDED or PEER_RESET."""
@@ -129,17 +130,18 @@ class Model(Protocol):
     def take_body(self) -> Name | None:
         """Take the body's next piece from what was received; BODY_RECEIVED or BODY_REFUSED, else say 100 and wait."""
 
-    def send_output(self) -> Name | None:
-        """Write; OUTPUT_FLUSHED, RESPONSE_BROKEN or PEER_RESET, or None to wait for the socket."""
+    def queue_output(self) -> Name | None:
+        """Let the response's beginning go out at the turn's end, with those of others; the rest of one at once: as
+        write."""
 
     def produce_output(self) -> Name | None:
         """Get the response's next piece; OUTPUT_READY, BODY_WANTED, RESPONSE_BROKEN, or None to wait."""
 
     def refuse(self) -> Name | None:
-        """Give up the handler and answer with the refusal's status and reason; as send_output."""
+        """Give up the handler and answer with the refusal's status and reason; as write."""
 
     def refuse_late(self) -> Name | None:
-        """Give up the handler and answer 408 or 504; as send_output."""
+        """Give up the handler and answer 408 or 504; as write."""
 
     def renew(self) -> Name | None:
         """The exchange is complete: log it and forget it; the loop revisits when bytes of the next have come."""
@@ -250,7 +252,7 @@ ROWS = (
     ),
     Row(S.READING_HEAD, T.CLOSE_ORDERED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the handler runs, or waits
-    Row(S.QUERYING_BACKEND, T.OUTPUT_READY, S.SENDING_RESPONSE, action="send_output", way=Way.HAPPY),
+    Row(S.QUERYING_BACKEND, T.OUTPUT_READY, S.SENDING_RESPONSE, action="queue_output", way=Way.HAPPY),
     Row(S.QUERYING_BACKEND, T.BACKEND_ANSWERED, S.QUERYING_BACKEND, action="resume_handler"),
     Row(S.QUERYING_BACKEND, T.BODY_WANTED, S.READING_BODY, action="take_body"),
     Row(S.QUERYING_BACKEND, T.RESPONSE_BROKEN, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.SERVER),

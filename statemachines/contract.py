@@ -216,6 +216,9 @@ class Loop(Protocol):
     def revisit(self, machine: "Machine") -> None:
         """In the next turn treat the machine as readable: what it waits for lies in its own buffer already."""
 
+    def presume_writable(self, machine: "Machine") -> None:
+        """At the end of this turn treat the machine as writable: what the machines of a turn send leaves together."""
+
     def attend(self, machine: "Machine", interest: int | None) -> None:
         """Of what a machine's state waits for, wait for so much; with None, not even for a hang-up. For a tunnel's two
         ends, whose state waits for two things at once: which of them, changes with what has passed."""

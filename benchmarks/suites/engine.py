@@ -66,7 +66,7 @@ def _ladder() -> c.Table:
 
 LADDER = _ladder()
 HAPPY = (connection.Trigger.HEAD_RECEIVED, connection.Trigger.OUTPUT_READY, connection.Trigger.OUTPUT_FLUSHED)
-NEXT = {"call_handler": connection.Trigger.OUTPUT_READY, "send_output": connection.Trigger.OUTPUT_FLUSHED}
+NEXT = {"call_handler": connection.Trigger.OUTPUT_READY, "queue_output": connection.Trigger.OUTPUT_FLUSHED}
 
 
 def methods(table: c.Table, *, hand_back: bool) -> dict[str, Callable[..., Any]]:

@@ -66,6 +66,6 @@ def test_the_usual_course_comes_first() -> None:
     transitions = [line for line in to_mermaid(PICTURES["connection"]).splitlines() if " --> " in line]
     assert transitions[1:4] == [
         "    AWAITING_REQUEST --> QUERYING_BACKEND : HEAD_RECEIVED / call_handler",
-        "    QUERYING_BACKEND --> SENDING_RESPONSE : OUTPUT_READY / send_output",
+        "    QUERYING_BACKEND --> SENDING_RESPONSE : OUTPUT_READY / queue_output",
         "    SENDING_RESPONSE --> AWAITING_REQUEST : OUTPUT_FLUSHED [may_keep_alive] / renew",
     ]

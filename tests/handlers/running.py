@@ -45,6 +45,9 @@ class FakeLoop:
     def revisit(self, machine: Machine) -> None:
         raise AssertionError("no machine here")
 
+    def presume_writable(self, machine: Machine) -> None:
+        raise AssertionError("no machine here")
+
     def call_from_thread(self, callback: Callable[[], None]) -> None:
         self.callbacks.put(callback)
 

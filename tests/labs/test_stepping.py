@@ -55,7 +55,7 @@ def test_every_passage_is_a_page_with_its_state_marked_and_what_each_descriptor_
         "CONNECTED: CONNECTING -> AWAITING_EMAIL; next, ask",
         "EMAIL_RECEIVED: AWAITING_EMAIL -> CLOSED; next, deliver",
         "BACKEND_ANSWERED: QUERYING_BACKEND -> QUERYING_BACKEND; next, resume_handler",
-        "OUTPUT_READY: QUERYING_BACKEND -> SENDING_RESPONSE; next, send_output",
+        "OUTPUT_READY: QUERYING_BACKEND -> SENDING_RESPONSE; next, queue_output",
         "OUTPUT_FLUSHED [may_keep_alive]: SENDING_RESPONSE -> AWAITING_REQUEST; next, renew",
         "PEER_CLOSED: AWAITING_REQUEST -> CLOSED",
     ]

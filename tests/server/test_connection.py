@@ -958,6 +958,24 @@ def test_a_connection_that_has_read_all_there_is_asks_for_no_revisit() -> None:
         assert asked == []
 
 
+def test_the_answers_of_one_turn_leave_together_at_its_end() -> None:
+    states: list[list[S]] = []
+
+    def handler(request: Request) -> Response:
+        states.append([S(client.connection.state) for client in clients])
+        return hello(request)
+
+    with bench_of(handler) as bench:
+        clients = [bench.connect() for _ in range(3)]
+        for client in clients:
+            client.far.sendall(GET)
+        bench.turn()
+        assert sorted(states, key=lambda row: row.count(O)) == states
+        assert [row.count(O) for row in states] == [0, 1, 2]
+        assert [client.received() for client in clients] == [HELLO] * 3
+        assert [call for call in bench.poller.calls if call[0] == "modify"] == []
+
+
 # --- what the kernel does wrong
 
 

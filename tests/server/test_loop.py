@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from handlers.messages import Request, Response
-from server.loop import SWEEP_INTERVAL, Loop
+from server.loop import SWEEP_INTERVAL, TOGETHER, Loop
 from server.poller import open_poller
 from statemachines.connection import Trigger as ConnectionTrigger
 from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
@@ -196,6 +196,21 @@ def test_interest_is_widened_at_once_and_narrowed_only_when_an_unwanted_report_c
     assert toy.told == ["look 1", "act", "look 4", "act"]
 
 
+def test_a_state_that_is_left_again_within_the_turn_costs_no_epoll_ctl(yard: Yard) -> None:
+    toy = yard.toy(T.WRITE_WANTED, T.READ_WANTED)
+    toy.acts.append(lambda: yard.loop.presume_writable(toy))
+    yard.turn()
+    assert (toy.state, toy.told) == (S.READING, ["look 1", "act", "look 0", "act"])
+    assert yard.modified() == []
+
+
+def test_interest_that_is_widened_between_two_turns_is_asked_for_in_the_next_wait(yard: Yard) -> None:
+    toy = yard.toy(ready=False)
+    yard.loop.fire(toy, T.WRITE_WANTED)
+    yard.turn()
+    assert toy.told == ["act", "look 4"]
+
+
 def test_less_than_the_state_waits_for_may_be_asked_of_the_poller_and_not_even_a_hang_up(yard: Yard) -> None:
     toy = yard.toy()
     yard.loop.attend(toy, 0)
@@ -254,7 +269,8 @@ def test_a_descriptor_that_somebody_else_has_closed_ends_its_machine_and_not_the
     toy, other = yard.toy(ready=False), yard.toy(ready=False)
     toy.near.close()
     yard.loop.fire(toy, T.WRITE_WANTED)
-    assert (toy.state, toy.told[-2:]) == (S.CLOSED, ["goodbye", "ended"])
+    yard.turn()
+    assert (toy.state, toy.told) == (S.CLOSED, ["act", "goodbye", "ended", "close"])
     assert [type(error) for _, error in yard.crashes] == [OSError]
     other.far.send(b"x")
     yard.turn()
@@ -307,7 +323,7 @@ def test_a_number_that_is_reused_afterwards_belongs_to_the_new_machine(yard: Yar
     second = yard.toy(ready=False)
     assert second.descriptor == first.descriptor
     yard.loop._release(first)
-    yard.loop._settle(first)
+    yard.loop._look_after(first)
     second.far.send(b"x")
     yard.turn()
     assert second.told == ["look 1"]
@@ -375,6 +391,71 @@ def test_a_machine_that_raises_when_revisited_is_closed(yard: Yard) -> None:
     yard.loop.revisit(toy)
     yard.turn()
     assert toy.told == ["look 0", "goodbye", "ended", "close"]
+
+
+# --- what leaves together
+
+
+def test_what_is_presumed_writable_is_looked_at_at_the_turns_end(yard: Yard) -> None:
+    order: list[str] = []
+
+    def asks(name: str) -> Callable[[], Name]:
+        def ask() -> Name:
+            order.append(name)
+            yard.loop.presume_writable(toys[name])
+            return T.WRITE_WANTED
+
+        return ask
+
+    toys = {name: yard.toy(asks(name), lambda name=name: order.append(f"{name} writes")) for name in "abc"}  # type: ignore[misc]
+    yard.poller.script = [[(toy.descriptor, 1) for toy in toys.values()]]
+    yard.turn()
+    assert order == ["a", "b", "c", "a writes", "b writes", "c writes"]
+
+
+def test_what_is_presumed_writable_does_not_wait_long_for_the_others(yard: Yard) -> None:
+    order: list[str] = []
+
+    def asks(name: str, seconds: float) -> Callable[[], Name]:
+        def ask() -> Name:
+            order.append(name)
+            yard.clock.now += seconds
+            yard.loop.presume_writable(toys[name])
+            return T.WRITE_WANTED
+
+        return ask
+
+    spent = {"a": TOGETHER, "b": TOGETHER / 4, "c": 0.0, "d": TOGETHER}
+    toys = {
+        name: yard.toy(asks(name, seconds), lambda name=name: order.append(f"{name} writes"))  # type: ignore[misc]
+        for name, seconds in spent.items()
+    }
+    yard.poller.script = [[(toy.descriptor, 1) for toy in toys.values()]]
+    yard.turn()
+    assert order == ["a", "b", "a writes", "b writes", "c", "d", "c writes", "d writes"]
+
+
+def test_what_was_presumed_writable_between_two_turns_keeps_the_next_from_waiting(yard: Yard) -> None:
+    toy = yard.toy(ready=False)
+    yard.loop.fire(toy, T.WRITE_WANTED)
+    yard.loop.presume_writable(toy)
+    assert yard.loop._patience() == 0
+    yard.poller.script = [[]]
+    yard.turn()
+    assert toy.told == ["act", "look 0"]
+    assert yard.loop._patience() != 0
+
+
+def test_what_has_ended_or_does_not_wait_to_write_any_more_is_not_presumed_to(yard: Yard) -> None:
+    resting, ended = yard.toy(ready=False), yard.toy(ready=False)
+    for toy in (resting, ended):
+        yard.loop.fire(toy, T.WRITE_WANTED)
+        yard.loop.presume_writable(toy)
+    yard.loop.fire(resting, T.REST_WANTED)
+    yard.loop.fire(ended, T.CLOSE_ORDERED)
+    yard.turn()
+    assert resting.told == ["act", "act"]
+    assert ended.told == ["act", "goodbye", "ended", "close"]
 
 
 # --- deadlines

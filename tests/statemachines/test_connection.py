@@ -85,15 +85,17 @@ def closed(way: list[State], did: list[str], cause: Cause) -> Whole:
 
 
 def test_one_request_in_one_segment_answered_at_once_is_three_passages(story: Story) -> None:
-    whole = story.when(T.HEAD_RECEIVED, "may_keep_alive", call_handler=T.OUTPUT_READY, send_output=T.OUTPUT_FLUSHED)
+    whole = story.when(T.HEAD_RECEIVED, "may_keep_alive", call_handler=T.OUTPUT_READY, queue_output=T.OUTPUT_FLUSHED)
     assert whole == awaiting(
-        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.AWAITING_REQUEST], ["call_handler", "send_output", "renew"]
+        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.AWAITING_REQUEST], ["call_handler", "queue_output", "renew"]
     )
 
 
 def test_requests_on_one_connection_are_the_same_walk_again_and_again(story: Story) -> None:
     for _ in range(100):
-        whole = story.when(T.HEAD_RECEIVED, "may_keep_alive", call_handler=T.OUTPUT_READY, send_output=T.OUTPUT_FLUSHED)
+        whole = story.when(
+            T.HEAD_RECEIVED, "may_keep_alive", call_handler=T.OUTPUT_READY, queue_output=T.OUTPUT_FLUSHED
+        )
         assert whole.state is S.AWAITING_REQUEST
         assert whole.cause is None
     counts = [edge.count for edge in story.machine.engine.edges]
@@ -115,7 +117,7 @@ def test_a_handler_that_waits_for_operations_stays_until_it_has_output(story: St
     assert story.when(T.BACKEND_ANSWERED) == querying([S.QUERYING_BACKEND], ["resume_handler"])
     assert not story.machine.is_overdue(story.clock.now + 29), "each operation has its own time"
     whole = story.when(T.BACKEND_ANSWERED, resume_handler=T.OUTPUT_READY)
-    assert whole == sending([S.QUERYING_BACKEND, S.SENDING_RESPONSE], ["resume_handler", "send_output"])
+    assert whole == sending([S.QUERYING_BACKEND, S.SENDING_RESPONSE], ["resume_handler", "queue_output"])
     whole = story.when(T.OUTPUT_FLUSHED, "may_keep_alive")
     assert whole == awaiting([S.AWAITING_REQUEST], ["renew"])
 
@@ -124,7 +126,7 @@ def test_a_body_that_is_there_already_is_taken_without_waiting(story: Story) -> 
     whole = story.when(T.HEAD_RECEIVED, call_handler=T.BODY_WANTED, take_body=T.BODY_RECEIVED, give_body=T.OUTPUT_READY)
     assert whole == sending(
         [S.QUERYING_BACKEND, S.READING_BODY, S.QUERYING_BACKEND, S.SENDING_RESPONSE],
-        ["call_handler", "take_body", "give_body", "send_output"],
+        ["call_handler", "take_body", "give_body", "queue_output"],
     )
 
 
@@ -139,17 +141,17 @@ def test_a_streamed_body_goes_to_and_fro_between_reading_and_the_handler(story: 
 
 def test_a_streamed_answer_goes_to_and_fro_between_sending_and_the_handler(story: Story) -> None:
     whole = story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY)
-    assert whole == sending([S.QUERYING_BACKEND, S.SENDING_RESPONSE], ["call_handler", "send_output"])
+    assert whole == sending([S.QUERYING_BACKEND, S.SENDING_RESPONSE], ["call_handler", "queue_output"])
     for _ in range(3):
         whole = story.when(T.OUTPUT_FLUSHED, "has_more_output", produce_output=T.OUTPUT_READY)
-        assert whole == sending([S.QUERYING_BACKEND, S.SENDING_RESPONSE], ["produce_output", "send_output"])
+        assert whole == sending([S.QUERYING_BACKEND, S.SENDING_RESPONSE], ["produce_output", "queue_output"])
     whole = story.when(T.OUTPUT_FLUSHED, "has_more_output")
     assert whole == querying([S.QUERYING_BACKEND], ["produce_output"])
     whole = story.when(
-        T.BACKEND_ANSWERED, "may_keep_alive", resume_handler=T.OUTPUT_READY, send_output=T.OUTPUT_FLUSHED
+        T.BACKEND_ANSWERED, "may_keep_alive", resume_handler=T.OUTPUT_READY, queue_output=T.OUTPUT_FLUSHED
     )
     assert whole == awaiting(
-        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.AWAITING_REQUEST], ["resume_handler", "send_output", "renew"]
+        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.AWAITING_REQUEST], ["resume_handler", "queue_output", "renew"]
     )
 
 
@@ -158,14 +160,14 @@ def test_an_echo_reads_and_writes_by_turns(story: Story) -> None:
         T.HEAD_RECEIVED,
         "has_more_output",
         call_handler=T.OUTPUT_READY,
-        send_output=T.OUTPUT_FLUSHED,
+        queue_output=T.OUTPUT_FLUSHED,
         produce_output=T.BODY_WANTED,
         take_body=T.BODY_RECEIVED,
         give_body=None,
     )
     assert whole == querying(
         [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.QUERYING_BACKEND, S.READING_BODY, S.QUERYING_BACKEND],
-        ["call_handler", "send_output", "produce_output", "take_body", "give_body"],
+        ["call_handler", "queue_output", "produce_output", "take_body", "give_body"],
     )
 
 
@@ -187,12 +189,12 @@ def test_more_output_comes_before_keeping_alive_and_keeping_alive_before_closing
     story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY)
     whole = story.when(T.OUTPUT_FLUSHED, "peer_is_done", "may_keep_alive", "has_more_output")
     assert whole == querying([S.QUERYING_BACKEND], ["produce_output"])
-    whole = story.when(T.OUTPUT_READY, "peer_is_done", "may_keep_alive", send_output=T.OUTPUT_FLUSHED)
-    assert whole == awaiting([S.SENDING_RESPONSE, S.AWAITING_REQUEST], ["send_output", "renew"])
+    whole = story.when(T.OUTPUT_READY, "peer_is_done", "may_keep_alive", queue_output=T.OUTPUT_FLUSHED)
+    assert whole == awaiting([S.SENDING_RESPONSE, S.AWAITING_REQUEST], ["queue_output", "renew"])
 
 
 def test_a_peer_that_sends_without_end_while_we_linger_is_left(story: Story) -> None:
-    story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY, send_output=T.OUTPUT_FLUSHED)
+    story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY, queue_output=T.OUTPUT_FLUSHED)
     assert story.when(T.LINGER_EXHAUSTED) == closed([S.CLOSED], [], Cause.SERVER)
 
 
@@ -235,9 +237,9 @@ def test_an_answer_that_breaks_is_cut_so_that_the_client_sees_it(story: Story) -
 
 
 def test_an_answer_that_breaks_while_it_is_sent_is_cut_all_the_same(story: Story) -> None:
-    whole = story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY, send_output=T.RESPONSE_BROKEN)
+    whole = story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY, queue_output=T.RESPONSE_BROKEN)
     assert whole == closed(
-        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.CLOSED], ["call_handler", "send_output", "cut"], Cause.SERVER
+        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.CLOSED], ["call_handler", "queue_output", "cut"], Cause.SERVER
     )
 
 
@@ -303,9 +305,9 @@ def test_an_order_to_close_ends_the_connection_in_every_state(state: State, disp
 
 
 def test_a_reset_that_an_action_meets_ends_the_connection_there(story: Story) -> None:
-    whole = story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY, send_output=T.PEER_RESET)
+    whole = story.when(T.HEAD_RECEIVED, call_handler=T.OUTPUT_READY, queue_output=T.PEER_RESET)
     assert whole == closed(
-        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.CLOSED], ["call_handler", "send_output"], Cause.CLIENT
+        [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.CLOSED], ["call_handler", "queue_output"], Cause.CLIENT
     )
 
 
@@ -327,10 +329,10 @@ def test_a_drain_lets_what_is_in_flight_finish() -> None:
 
 def test_a_drained_exchange_ends_with_its_answer(story: Story) -> None:
     story.when(T.HEAD_RECEIVED)
-    whole = story.when(T.BACKEND_ANSWERED, resume_handler=T.OUTPUT_READY, send_output=T.OUTPUT_FLUSHED)
+    whole = story.when(T.BACKEND_ANSWERED, resume_handler=T.OUTPUT_READY, queue_output=T.OUTPUT_FLUSHED)
     assert whole == lingering(
         [S.QUERYING_BACKEND, S.SENDING_RESPONSE, S.LINGERING],
-        ["resume_handler", "send_output", "half_close"],
+        ["resume_handler", "queue_output", "half_close"],
         Cause.SERVER,
     )
 
