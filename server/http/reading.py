@@ -6,17 +6,20 @@ The gate judges, the codec reads, and here the two are put together. Laws:
 - The same bytes get the same verdict, however they were cut on their way.
 - What a connection repeats is parsed once: clients send the same field block again and again, and only the target
   changes. The last block's exact bytes, with the version's last digit in front, are kept with what they meant; the
-  same bytes again cost a comparison. Only blocks of requests without a body are kept, whose meaning depends on
+  same bytes again cost a comparison. Of a block in which only lines differ that mean nothing to the connection, such as
+  a request's id, only these are parsed. Only blocks of requests without a body are kept, whose meaning depends on
   nothing else, and only short ones, since an idle connection holds its block.
 - After a Refusal neither reader is asked again: the connection answers and ends.
 """
+
+import re
 
 from handlers.grammar import field_block
 from handlers.messages import Fields, Request
 from server.config import Limits
 from server.http import Codec
 from server.http.framing import ChunkedBody
-from server.http.gate import CHUNKED, ORIGIN_LINE, Refusal, judge_fields
+from server.http.gate import CHUNKED, JUDGED, ORIGIN_LINE, Refusal, judge_fields
 from server.http.scanner import Scanner
 
 MAX_REPEATED = 4096  # a browser's block with a few cookies is about 1 KiB
@@ -72,9 +75,14 @@ class HeadReader:
         at = match.end()
         rest = data[at:]
         if at > self._room or (rest != self._repeated and not rest.startswith(self._repeated)):
-            return self._read_usual(data, at)
+            return self._read_usual(data, match)
+        return self._repeat(data, match)
+
+    def _repeat(self, data: bytes, line: re.Match[bytes]) -> Request:
+        """The request of a known block behind the request line `line`."""
+        at = line.end()
         self.consumed = at + len(self._repeated)
-        method, target = match.groups()
+        method, target = line.groups()
         return Request(
             _METHODS.get(method) or method.decode("ascii"),
             target.decode("ascii"),
@@ -88,9 +96,10 @@ class HeadReader:
             self._peer,
         )
 
-    def _read_usual(self, data: bytes, at: int) -> Request | None:
-        """Read a head whose request line is of the usual form; `at` is its version's last digit."""
+    def _read_usual(self, data: bytes, line: re.Match[bytes]) -> Request | None:
+        """Read a head whose request line is of the usual form; that ends at its version's last digit."""
         limits = self._limits
+        at = line.end()
         begin = at + 3
         match = field_block(data, begin)
         if (
@@ -100,7 +109,39 @@ class HeadReader:
             or not _within(limits, data, begin, match.end())
         ):
             return self._scan(data, Scanner(limits))
-        return self._finish(data, 0, begin, match.end(), b"", data[at] - 48)
+        end = match.end()
+        if self._room >= 0 and end - begin < MAX_REPEATED and self._vary(data, at, end):
+            return self._repeat(data, line)
+        return self._finish(data, 0, begin, end, b"", data[at] - 48)
+
+    def _vary(self, data: bytes, at: int, end: int) -> bool:
+        """Whether the grammatical block from `at` to `end` is the known one but for lines that mean nothing to the
+        connection. These are read, and it is kept in the other's place."""
+        known = self._repeated
+        before, lines = known[3:-4].split(b"\r\n"), data[at + 3 : end - 4].split(b"\r\n")
+        fields = self._fields
+        if data[at] != known[0] or len(lines) != len(fields):
+            return False
+        places = []
+        for place, line in enumerate(lines):
+            if line != before[place]:
+                name = fields[place][0]
+                size = len(name) + 1
+                if line[:size] != before[place][:size] or name in JUDGED:
+                    return False
+                places.append(place)
+        changed = b"\r\n".join([lines[place] for place in places])
+        _, _, read = self._codec.read_head(b"GET / HTTP/1.0\r\n%b\r\n\r\n" % changed)
+        merged = list(fields)
+        for place, field in zip(places, read, strict=True):
+            merged[place] = field
+        self._keep(data[at:end], tuple(merged))
+        return True
+
+    def _keep(self, block: bytes, fields: Fields) -> None:
+        self._repeated = block
+        self._room = min(self._limits.max_request_line - 1, self._limits.max_head - len(block))
+        self._fields = fields
 
     def _scan(self, data: bytes, scanner: Scanner) -> Request | None:
         """Read an unusual or unfinished head, or find its offence."""
@@ -121,9 +162,7 @@ class HeadReader:
             # RFC 9112 section 7: codings are case-insensitive. h11 has lower-cased this one; so do we for all.
             fields = tuple((name, b"chunked" if name == b"transfer-encoding" else value) for name, value in fields)
         if length == 0 and end - begin < MAX_REPEATED:
-            self._repeated = data[begin - 3 : end]
-            self._room = min(self._limits.max_request_line - 1, self._limits.max_head - len(self._repeated))
-            self._fields = fields
+            self._keep(data[begin - 3 : end], fields)
             self._authority = host
             self._keep_alive = keep_alive
         return Request(

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from handlers.messages import Fields, Request
 from server.config import Limits
 from server.http import Codec, codec_for
-from server.http.gate import Disagreement, Refusal
+from server.http.gate import JUDGED, Disagreement, Refusal
 from server.http.reading import MAX_REPEATED, BodyReader, HeadReader
 from tests.corpus import CASES
 from tests.server.http.driving import LIMITS, drive
@@ -160,6 +160,106 @@ def test_a_block_that_is_longer_or_shorter_is_never_answered_from_memory() -> No
     assert codec.heads == 3
     assert reader.read(get(b"/")[:-1]) is None
     assert read(reader, get(b"/")).target == "/"
+
+
+# --- and what it varies
+
+
+def test_of_a_block_that_differs_in_a_line_or_two_only_these_are_read() -> None:
+    codec = Counting()
+    reader = HeadReader(LIMITS, codec, "peer")
+    read(reader, get(b"/", b"A: b", b"X-Id:  1 ", b"Cookie: c"))
+    for changed in ([b"X-Id: 2"], [b"A: ", b"Cookie:"], [b"A: 1", b"X-Id: 3", b"Cookie: d"]):
+        lines = {line.partition(b":")[0]: line for line in [b"A: b", b"X-Id:  1 ", b"Cookie: c", *changed]}
+        raw = get(b"/?x", *lines.values())
+        for heads in (1, 0):
+            before = codec.heads
+            assert facts(read(reader, raw + b"NEXT")) == facts(read(HeadReader(LIMITS, H11, "peer"), raw))
+            assert codec.heads == before + heads, "and it is kept in the other's place"
+            assert reader.consumed == len(raw)
+        assert set(changed) <= set(codec.last.split(b"\r\n"))
+        read(reader, get(b"/", b"A: b", b"X-Id:  1 ", b"Cookie: c"))
+
+
+def test_a_line_that_means_something_to_the_connection_is_never_read_by_itself() -> None:
+    values = {b"host": (b"a.example", b"b.example"), b"connection": (b"keep-alive", b"close")}
+    for name in JUDGED:
+        for spelt in (name, name.title()):
+            old, new = values.get(name, (b"0", b"00"))
+            first, second = (get(b"/", b"A: b", spelt + b": " + value) for value in (old, new))
+            if name == b"host":
+                first, second = (raw.replace(b"Host: a.example\r\n", b"") for raw in (first, second))
+            codec = Counting()
+            reader = HeadReader(LIMITS, codec)
+            alone = outcome(HeadReader(LIMITS, H11), second)
+            outcome(reader, first)
+            assert outcome(reader, second) == alone
+            assert codec.last in (b"", first, second)
+
+
+@pytest.mark.parametrize(
+    "line", [b"a: b", b"B: b", b"AA: b", b"A : b", b"A; b", b" A: b", b"A: b\x00", b"Host: b", b"Content-Length: 3"]
+)
+def test_a_line_of_another_name_is_never_taken_for_the_same_one(line: bytes) -> None:
+    codec = Counting()
+    reader = HeadReader(LIMITS, codec)
+    read(reader, get(b"/", b"A: a", b"C: d"))
+    raw = get(b"/", line, b"C: d")
+    assert outcome(reader, raw) == outcome(HeadReader(LIMITS, H11), raw)
+    assert codec.last in (raw, get(b"/", b"A: a", b"C: d"))
+
+
+def test_the_limits_hold_over_a_block_that_varies() -> None:
+    reader = HeadReader(replace(LIMITS, max_field_line=30), Counting())
+    read(reader, get(b"/", b"A: a"))
+    assert read(reader, get(b"/", b"A: " + b"a" * 27)).get(b"a") == b"a" * 27
+    read(reader, get(b"/", b"A: a"))
+    assert refusal(lambda: reader.read(get(b"/", b"A: " + b"a" * 28))) == (431, "A field line is longer than 30 bytes.")
+
+
+def test_a_block_that_grows_by_varying_is_not_kept_beyond_the_bound() -> None:
+    codec = Counting()
+    reader = HeadReader(LIMITS, codec)
+    block = len(get(b"/", b"A: ")) - len(b"GET / HTTP/1.1\r\n")
+    for size, whole in ((MAX_REPEATED - 1 - block, False), (MAX_REPEATED - block, True)):
+        read(reader, get(b"/", b"A: b"))
+        raw = get(b"/", b"A: " + b"a" * size)
+        read(reader, raw)
+        assert (codec.last == raw) is whole
+
+
+@settings(max_examples=300)
+@given(
+    some.lists(
+        some.lists(
+            some.sampled_from(
+                [
+                    b"A: 1",
+                    b"A: 2",
+                    b"a: 1",
+                    b"B:",
+                    b"B: \t",
+                    b"Connection: close",
+                    b"Connection: b",
+                    b"Expect: x",
+                    b"C:d ",
+                ]
+            ),
+            max_size=3,
+        ),
+        min_size=2,
+        max_size=6,
+    ),
+    some.sampled_from(CODECS),
+)
+def test_what_varies_is_read_as_if_nothing_had_come_before(blocks: list[list[bytes]], codec: Codec) -> None:
+    reader = HeadReader(LIMITS, codec, "peer")
+    for fields in blocks:
+        raw = get(b"/", *fields)
+        alone = outcome(HeadReader(LIMITS, H11, "peer"), raw)
+        assert outcome(reader, raw) == alone
+        if not isinstance(alone, dict):
+            break
 
 
 def outcome(reader: HeadReader, raw: bytes) -> object:
