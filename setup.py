@@ -50,6 +50,7 @@ HOT = (
     "server/http/responses.py",
     "server/http/scanner.py",
     "server/log_events.py",
+    "server/log_writer.py",
     "server/loop.py",
     "server/sender.py",
     "server/service.py",

@@ -15,9 +15,12 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Protocol
 
-from statemachines.connection import State
+from statemachines.connection import TABLE, State
 
-Times = Mapping[str, float]
+STATES = tuple(spec.state.lower() for spec in TABLE.specs)
+"""The connection's states as a line names them, in the order in which `spent` of a RequestLine has their seconds."""
+WAITING = STATES.index(State.AWAITING_REQUEST.lower())
+
 Clock = Callable[[], float]
 Put = Callable[[str], None]
 
@@ -25,21 +28,21 @@ Put = Callable[[str], None]
 class RequestLine(Protocol):
     """Log the one `request` event of an exchange. Positional, because it is called for each.
 
-    `exchange` is its `id`; `status` is None where nothing was answered. `times` maps each state's name to the
-    milliseconds in it, rounded here; `end` is who ended the connection, and in which state, where something went wrong,
-    else None.
+    `exchange` is its `id`; `status` is None where nothing was answered. `spent` are the seconds in each of STATES, told
+    in milliseconds where there are any. `end` is who ended the connection, and in which state, where something went
+    wrong, else None.
     """
 
     def __call__(
         self,
-        exchange: int | str,
+        exchange: str,
         peer: str,
         method: str,
         target: str,
         status: int | None,
         bytes_in: int,
         bytes_out: int,
-        times: Times,
+        spent: list[float],
         end: str | None,
         /,
     ) -> None: ...
@@ -90,50 +93,43 @@ def json_line(event: Mapping[str, Any], stamp: str) -> str:
         return json.dumps({key: plain(value) for key, value in line.items()}, separators=(",", ":")) + "\n"
 
 
+_MEMBERS = tuple(f'"{state}":' for state in STATES)
+_THOUSANDTHS = tuple(f".{number:03}" for number in range(1000))
+
+
 class JSONRequests:
-    """The `request` event as a line of JSON. The part that lists the times is a template, kept for each set of states:
-    filling one in costs half of what writing the members out does."""
+    """The `request` event as a line of JSON. Times are written as whole numbers: floats cost thrice as much."""
 
-    __slots__ = ("_put", "_stamp", "_templates")
-
-    KEPT = 256
-    """Templates kept: more than the sets of states that exchanges visit in practice."""
+    __slots__ = ("_put", "_stamp")
 
     def __init__(self, put: Put, stamp: Stamp) -> None:
         self._put = put
         self._stamp = stamp
-        self._templates: dict[tuple[str, ...], str] = {}
 
     def __call__(
         self,
-        exchange: int | str,
+        exchange: str,
         peer: str,
         method: str,
         target: str,
         status: int | None,
         bytes_in: int,
         bytes_out: int,
-        times: Times,
+        spent: list[float],
         end: str | None,
         /,
     ) -> None:
-        states = tuple(times)
-        template = self._templates.get(states) or self._template(states)
-        name = exchange if type(exchange) is int else quote(plain(exchange))
-        code = "null" if status is None else status
+        times = [
+            f"{member}{(microseconds := int(seconds * 1e6 + 0.5)) // 1000}{_THOUSANDTHS[microseconds % 1000]}"
+            for member, seconds in zip(_MEMBERS, spent, strict=True)
+            if seconds
+        ]
         self._put(
-            f'{{"event":"request","level":"info","time":"{self._stamp()}","id":{name},"peer":{quote(peer)},'
-            f'"method":{quote(method)},"target":{quote(target)},"status":{code},"bytes_in":{bytes_in},'
-            f'"bytes_out":{bytes_out},"times":{template % tuple(times.values())},'
+            f'{{"event":"request","level":"info","time":"{self._stamp()}","id":{quote(exchange)},"peer":{quote(peer)},'
+            f'"method":{quote(method)},"target":{quote(target)},"status":{"null" if status is None else status},'
+            f'"bytes_in":{bytes_in},"bytes_out":{bytes_out},"times":{{{",".join(times)}}},'
             f'"end":{"null" if end is None else quote(end)}}}\n'
         )
-
-    def _template(self, states: tuple[str, ...]) -> str:
-        members = ",".join(quote(state).replace("%", "%%") + ":%.3f" for state in states)
-        template = "{" + members + "}"
-        if len(self._templates) < self.KEPT:
-            self._templates[states] = template
-        return template
 
 
 # --- console
@@ -192,23 +188,24 @@ class ConsoleRequests:
 
     def __call__(
         self,
-        exchange: int | str,
+        exchange: str,
         peer: str,
         method: str,
         target: str,
         status: int | None,
         bytes_in: int,
         bytes_out: int,
-        times: Times,
+        spent: list[float],
         end: str | None,
         /,
     ) -> None:
         stamp, answer = self._stamp(), f"{status or '-':<8}"
         tail = f"peer={shown(peer)} id={shown(exchange)} in={bytes_in}"
         # The wait for the request is the client's time, not the exchange's: it is listed, but not in the sum.
-        busy = sum([spent for state, spent in times.items() if state.upper() != State.AWAITING_REQUEST])
-        for state, spent in times.items():
-            tail += f" {bare(state)}={spent:.3f}"
+        busy = 1000 * (sum(spent) - spent[WAITING])
+        for state, seconds in zip(STATES, spent, strict=True):
+            if seconds:
+                tail += f" {state}={seconds * 1000:.3f}"
         if end is not None:
             tail += f" end={shown(end)}"
         if self._colours:

@@ -102,8 +102,8 @@ class Writer:
         self._work = threading.Event()
         self._hurry = threading.Event()
         self._given_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
-        self._thread.start()
+        self._runner = threading.Thread(target=self._run, name="log writer", daemon=True)
+        self._runner.start()
 
     def put(self, line: str) -> None:
         """Buffer `line`, or drop and count it when it does not fit. Never waits, never raises."""
@@ -126,9 +126,9 @@ class Writer:
             self._closing = True
             self._work.set()
             self._hurry.set()
-        self._thread.join(timeout)
+        self._runner.join(timeout)
         self._given_up.set()
-        return not self._thread.is_alive()
+        return not self._runner.is_alive()
 
     def _run(self) -> None:
         while not (self._closing and not self._lines):

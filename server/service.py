@@ -52,7 +52,6 @@ class Service:
             loop.dispatch,
             observer=self._log_passage if logs.debug_enabled else None,
         )
-        self.state_names = [node.state.lower() for node in self.engine.nodes]
         self.unspent = [0.0] * len(self.engine.nodes)
         self.paces = [self._pace(node.deadline) for node in self.engine.nodes]
         """For each state: seconds without progress, bytes a second, seconds of grace."""

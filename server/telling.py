@@ -18,8 +18,6 @@ def tell_request(connection: "Connection", exchange: "Exchange", end: str | None
     """The canonical `request` line of `exchange`; `end` as in `server.log_events.RequestLine`."""
     request, response = exchange.request, exchange.response if exchange.head is not None else None
     service = connection.service
-    names = service.state_names
-    times = {name: seconds * 1000 for name, seconds in zip(names, connection.spent, strict=True) if seconds}
     service.logs.request(
         connection.request_id(),
         connection.peer,
@@ -28,7 +26,7 @@ def tell_request(connection: "Connection", exchange: "Exchange", end: str | None
         response.status if response is not None else None,
         connection.taken,
         connection.sent,
-        times,
+        connection.spent,
         end,
     )
 

@@ -19,6 +19,7 @@ from server.config import Limits
 from server.connection import Connection
 from server.http import codec_for
 from server.http.responses import HeadWriter
+from server.log_events import STATES
 from server.logs import Logs
 from server.loop import Loop
 from server.poller import POLLERS, Poller, Readiness, open_poller
@@ -68,19 +69,20 @@ class RecordingLogs(Logs):
 
     def _request(
         self,
-        exchange: int | str,
+        exchange: str,
         peer: str,
         method: str,
         target: str,
         status: int | None,
         bytes_in: int,
         bytes_out: int,
-        times: Mapping[str, float],
+        spent: list[float],
         end: str | None,
         /,
     ) -> None:
+        times = {state: seconds * 1000 for state, seconds in zip(STATES, spent, strict=True) if seconds}
         names = ("id", "peer", "method", "target", "status", "bytes_in", "bytes_out", "times", "end")
-        values = (exchange, peer, method, target, status, bytes_in, bytes_out, dict(times), end)
+        values = (exchange, peer, method, target, status, bytes_in, bytes_out, times, end)
         self.info("request", **dict(zip(names, values, strict=True)))
 
     def take(self) -> list[str]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.log_events import (
+    STATES,
     ConsoleRequests,
     JSONRequests,
     Stamp,
@@ -20,7 +21,6 @@ from server.log_events import (
     shown,
     word,
 )
-from statemachines.connection import State
 
 ANY = st.text(st.characters())
 """Every code point there is, lone surrogates too."""
@@ -30,7 +30,14 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY | st.integers(), inner, max_size=3),
     max_leaves=6,
 )
-TIMES = {State.AWAITING_REQUEST: 12.0, State.QUERYING_BACKEND: 0.1234, State.SENDING_RESPONSE: 0.5}
+
+
+def spent(**milliseconds: float) -> list[float]:
+    return [milliseconds.get(state, 0.0) / 1000 for state in STATES]
+
+
+SPENT = spent(awaiting_request=12.0, querying_backend=0.1234, sending_response=0.5)
+NOTHING = spent()
 NOON = 1_795_435_200.0625
 """2026-11-23 12:00:00.062 UTC."""
 
@@ -91,7 +98,7 @@ def test_the_time_moves_with_the_clock_also_backwards() -> None:
 
 
 def test_a_request_is_one_object_with_the_canonical_members_in_order() -> None:
-    line = json_request("7-3", "127.0.0.1:5000", "GET", "/emails/7", 200, 0, 345, TIMES, None)
+    line = json_request("7-3", "127.0.0.1:5000", "GET", "/emails/7", 200, 0, 345, SPENT, None)
     assert list(json.loads(line).items()) == [
         ("event", "request"),
         ("level", "info"),
@@ -103,42 +110,44 @@ def test_a_request_is_one_object_with_the_canonical_members_in_order() -> None:
         ("status", 200),
         ("bytes_in", 0),
         ("bytes_out", 345),
-        ("times", {"AWAITING_REQUEST": 12.0, "QUERYING_BACKEND": 0.123, "SENDING_RESPONSE": 0.5}),
+        ("times", {"awaiting_request": 12.0, "querying_backend": 0.123, "sending_response": 0.5}),
         ("end", None),
     ]
 
 
 def test_a_request_that_was_not_answered_has_no_status_and_says_who_ended_it() -> None:
-    found = json.loads(json_request(7, "p", "-", "-", None, 12, 0, {}, "deadline"))
-    assert (found["id"], found["status"], found["times"], found["end"]) == (7, None, {}, "deadline")
+    found = json.loads(json_request("7", "p", "-", "-", None, 12, 0, NOTHING, "deadline"))
+    assert (found["id"], found["status"], found["times"], found["end"]) == ("7", None, {}, "deadline")
 
 
 def test_states_that_differ_are_told_apart_by_the_same_formatter() -> None:
     lines: list[str] = []
     requests = JSONRequests(lines.append, stamp())
-    for times in ({"A": 1.0}, {"B": 2.0}, {"A": 3.0, "B": 4.0}, {"A": 5.0}, {"%d": 6.0}):
-        requests(1, "p", "GET", "/", 200, 0, 0, times, None)
-    assert [json.loads(line)["times"] for line in lines] == [
-        {"A": 1.0},
-        {"B": 2.0},
-        {"A": 3.0, "B": 4.0},
-        {"A": 5.0},
-        {"%d": 6.0},
-    ]
+    asked = [{state: 1.5} for state in STATES] + [dict.fromkeys(STATES, 2.0), {}, {STATES[0]: 3.0, STATES[-1]: 0.25}]
+    for times in asked * 2:
+        requests("1-1", "p", "GET", "/", 200, 0, 0, spent(**times), None)
+    assert [json.loads(line)["times"] for line in lines] == asked * 2
 
 
-def test_the_templates_kept_are_bounded() -> None:
-    requests = JSONRequests(lambda line: None, stamp())
-    for number in range(JSONRequests.KEPT + 1):
-        requests(1, "p", "GET", "/", 200, 0, 0, {str(number): 1.0}, None)
-    assert len(requests._templates) == JSONRequests.KEPT
+@given(
+    st.lists(st.floats(0, 1e9), min_size=len(STATES), max_size=len(STATES)), st.none() | st.just(204), st.none() | ANY
+)
+def test_every_shape_of_a_request_is_json_with_its_times_to_the_microsecond(
+    seconds: list[float], status: int | None, end: str | None
+) -> None:
+    found = json.loads(json_request("1-1", "p", "GET", "/", status, 3, 4, seconds, end))
+    assert (found["status"], found["bytes_in"], found["bytes_out"]) == (status, 3, 4)
+    assert (found["end"] is None) == (end is None)
+    assert set(found["times"]) == {state for state, each in zip(STATES, seconds, strict=True) if each}
+    for state, each in zip(STATES, seconds, strict=True):
+        assert found["times"].get(state, 0.0) == pytest.approx(each * 1000, rel=1e-9, abs=0.00051)
 
 
 @given(ANY, ANY, ANY, ANY, ANY)
 def test_a_json_request_is_clean_and_says_what_it_was_given(
     peer: str, method: str, target: str, a: str, end: str
 ) -> None:
-    line = json_request(a, peer, method, target, 200, 1, 2, {a: 1.5}, end)
+    line = json_request(a, peer, method, target, 200, 1, 2, SPENT, end)
     found = json.loads(line)
     assert is_clean(line)
     assert line.isascii()
@@ -151,8 +160,8 @@ def test_a_json_request_is_clean_and_says_what_it_was_given(
 
 
 def test_a_request_is_columns() -> None:
-    first = console_request("7-3", "127.0.0.1:5000", "GET", "/", 200, 0, 345, TIMES, None)
-    second = console_request("7-4", "127.0.0.1:5000", "DELETE", "/emails", 404, 0, 12345, {}, "client")
+    first = console_request("7-3", "127.0.0.1:5000", "GET", "/", 200, 0, 345, SPENT, None)
+    second = console_request("7-4", "127.0.0.1:5000", "DELETE", "/emails", 404, 0, 12345, NOTHING, "client")
     assert first.index("/") == second.index("/emails")
     assert first.split()[1:] == [
         "200",
@@ -165,20 +174,20 @@ def test_a_request_is_columns() -> None:
         "peer=127.0.0.1:5000",
         "id=7-3",
         "in=0",
-        "AWAITING_REQUEST=12.000",
-        "QUERYING_BACKEND=0.123",
-        "SENDING_RESPONSE=0.500",
+        "awaiting_request=12.000",
+        "querying_backend=0.123",
+        "sending_response=0.500",
     ]
     assert second.endswith(" end=client\n")
 
 
 def test_a_request_without_an_answer_has_a_dash_for_its_status() -> None:
-    assert console_request(7, "p", "", "", None, 0, 0, {}, "client").split()[1:3] == ["-", "-"]
+    assert console_request("7", "p", "", "", None, 0, 0, NOTHING, "client").split()[1:3] == ["-", "-"]
 
 
 @pytest.mark.parametrize(("status", "colour"), [(200, "32"), (304, "36"), (404, "33"), (500, "31"), (None, "")])
 def test_the_colour_of_a_status_says_its_class(status: int | None, colour: str) -> None:
-    line = console_request(7, "p", "GET", "/", status, 0, 0, {}, None, colours=True)
+    line = console_request("7", "p", "GET", "/", status, 0, 0, NOTHING, None, colours=True)
     assert (f"\x1b[{colour}m{status}" in line) == bool(colour)
 
 
@@ -186,7 +195,7 @@ def test_the_colour_of_a_status_says_its_class(status: int | None, colour: str) 
 def test_a_console_request_is_clean_and_keeps_its_columns(
     peer: str, method: str, target: str, a: str, end: str
 ) -> None:
-    line = console_request(a, peer, method, target, 200, 1, 2, {a: 1.5}, end)
+    line = console_request(a, peer, method, target, 200, 1, 2, SPENT, end)
     assert is_clean(line)
     assert line.split(" ")[2] == "200"
     assert line.split()[7] == word(target)

@@ -157,8 +157,8 @@ def test_closing_gives_up_on_a_sink_that_would_always_block() -> None:
     writer = writer_to(sink)
     put_and_wait(writer, sink, "line\n")
     assert not writer.close(0.01)
-    writer._thread.join(PATIENCE)
-    assert not writer._thread.is_alive()
+    writer._runner.join(PATIENCE)
+    assert not writer._runner.is_alive()
 
 
 class Pipe(NamedTuple):
@@ -203,8 +203,8 @@ def test_closing_gives_up_on_a_pipe_that_nobody_reads(pipe: Pipe) -> None:
     writer.put("." * 500_000 + "\n")
     assert not writer.close(0.01)
     pipe.reading.close()  # now it fails, and the thread ends
-    writer._thread.join(PATIENCE)
-    assert not writer._thread.is_alive()
+    writer._runner.join(PATIENCE)
+    assert not writer._runner.is_alive()
 
 
 def test_a_closed_pipe_ends_nothing(pipe: Pipe) -> None:

@@ -17,7 +17,7 @@ from server.log_writer import CAPACITY
 from server.logs import LEVELS, FromLogging, Logs, configure, create
 
 PATIENCE = 10.0
-REQUEST = ("7-3", "127.0.0.1:5000", "GET", "/", 200, 0, 345, {"QUERYING_BACKEND": 1.0}, None)
+REQUEST = ("7-3", "127.0.0.1:5000", "GET", "/", 200, 0, 345, [1.0] * 8, None)
 
 
 class Terminal(io.StringIO):
@@ -213,7 +213,7 @@ SCRIPT = """
 from server.logs import configure
 logs = configure("json", "info")
 for number in range(50_000):
-    logs.request(number, "127.0.0.1:5000", "GET", "/", 200, 0, 5, {}, None)
+    logs.request(str(number), "127.0.0.1:5000", "GET", "/", 200, 0, 5, [0.0] * 8, None)
 print(logs.close(float(input())))
 """
 
