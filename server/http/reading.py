@@ -132,9 +132,10 @@ class HeadReader:
                 places.append(place)
         changed = b"\r\n".join([lines[place] for place in places])
         _, _, read = self._codec.read_head(b"GET / HTTP/1.0\r\n%b\r\n\r\n" % changed)
+        assert len(read) == len(places), "a parser hands back the fields it is given"
         merged = list(fields)
-        for place, field in zip(places, read, strict=True):
-            merged[place] = field
+        for number, place in enumerate(places):
+            merged[place] = read[number]
         self._keep(data[at:end], tuple(merged))
         return True
 
