@@ -17,6 +17,7 @@ HOT = (
     "handlers/backends/postgres_pool.py",
     "handlers/backends/postgres_query.py",
     "handlers/backends/postgres_session.py",
+    "handlers/backends/slot.py",
     "handlers/backends/sqlite.py",
     "handlers/backends/threads.py",
     "handlers/backends/upstream.py",

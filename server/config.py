@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from handlers.backends import bounds
-from statemachines import connection, listener, postgres, postgres_cancel, postgres_slot, process, upstream, work
+from statemachines import connection, listener, postgres, postgres_cancel, process, slot, upstream, work
 from statemachines.contract import Deadline
 
 
@@ -58,7 +58,7 @@ class Limits:
     postgres_transaction_timeout: float = _deadline(postgres.HOLD)
     postgres_cancel_timeout: float = _deadline(postgres.CANCEL)
     postgres_reset_timeout: float = _deadline(postgres.RESET)
-    postgres_slot_timeout: float = _deadline(postgres_slot.SLOT)
+    postgres_slot_timeout: float = _deadline(slot.SESSION)
     postgres_cancel_send_timeout: float = _deadline(postgres_cancel.SEND)
     postgres_cancel_close_timeout: float = _deadline(postgres_cancel.CLOSE)
     postgres_retry: float = _bound(bounds.POSTGRES_RETRY)
@@ -75,7 +75,7 @@ class Limits:
     upstream_body_timeout: float = _deadline(upstream.BODY)
     upstream_tunnel_timeout: float = _deadline(upstream.TUNNEL)
     upstream_idle_timeout: float = _deadline(upstream.IDLE)
-    upstream_slot_timeout: float = _bound(bounds.UPSTREAM_SLOT)
+    upstream_slot_timeout: float = _deadline(slot.CONNECTION)
     upstream_max_connections: int = _bound(bounds.UPSTREAM_CONNECTIONS)
     upstream_max_waiting: int = _bound(bounds.UPSTREAM_WAITING)
     upstream_max_requests: int = _bound(bounds.UPSTREAM_REQUESTS)

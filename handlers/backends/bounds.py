@@ -64,9 +64,6 @@ UPSTREAM_WAITING = Bound(
     "requests",
     "waiting for a connection to one upstream, else 503; four for each connection",
 )
-UPSTREAM_SLOT = Bound(
-    "upstream_slot_timeout", 10.0, "seconds", "for a connection to the upstream to become free, else 503"
-)
 UPSTREAM_REQUESTS = Bound(
     "upstream_max_requests",
     10_000,
@@ -95,7 +92,6 @@ BOUNDS = (
     POSTGRES_RETRY,
     UPSTREAM_CONNECTIONS,
     UPSTREAM_WAITING,
-    UPSTREAM_SLOT,
     UPSTREAM_REQUESTS,
     UPSTREAM_INTERIM,
     UPSTREAM_TUNNELS,

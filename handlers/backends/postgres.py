@@ -35,14 +35,14 @@ from handlers.backends.postgres_address import parse_url
 from handlers.backends.postgres_errors import unavailable
 from handlers.backends.postgres_pool import Pool
 from handlers.backends.postgres_query import Query, Rows, committed, count_of, rows_of
-from statemachines import postgres, postgres_cancel, postgres_slot
+from statemachines import postgres, postgres_cancel, slot
 from statemachines.contract import Deadline
 
 R = TypeVar("R")
 
 LIMITS = {bound.option for bound in BOUNDS if bound.option.startswith("postgres_")} | {
     spec.deadline.option
-    for table in (postgres.TABLE, postgres_slot.TABLE, postgres_cancel.TABLE)
+    for table in (postgres.TABLE, slot.POSTGRES, postgres_cancel.TABLE)
     for spec in table.specs
     if isinstance(spec.deadline, Deadline)
 }

@@ -3,7 +3,7 @@
 The laws:
 
 - a session is opened when somebody would have to wait for one, and given back when it has long been idle;
-- who waits is a machine with a deadline (statemachines.postgres_slot);
+- who waits is a machine with a deadline (statemachines.slot);
 - whoever comes first is served first; one more than may wait is refused at once, and so is, when his time has passed,
   whoever waited in vain: 503 with Retry-After;
 - a database that can not be reached is not asked again before a pause, which doubles with each failure and is spread at
@@ -15,9 +15,7 @@ No timer runs while nobody waits: the pause is a time that is compared.
 """
 
 import random
-from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -29,14 +27,14 @@ from handlers.backends.postgres_address import Lookup, Place, look_up
 from handlers.backends.postgres_cancel import CancelRequest
 from handlers.backends.postgres_errors import unavailable
 from handlers.backends.postgres_session import Session
-from handlers.backends.postgres_slot import Slot
+from handlers.backends.slot import Queue
 from handlers.backends.threads import ThreadCall, ThreadPool
 from handlers.operations import Operation
-from statemachines import postgres, postgres_cancel, postgres_slot
+from statemachines import postgres, postgres_cancel, slot
 from statemachines.contract import Loop
 from statemachines.engine import Engine
 from statemachines.postgres import State as S
-from statemachines.postgres_slot import Trigger as SlotTrigger
+from statemachines.slot import Trigger as SlotTrigger
 
 if TYPE_CHECKING:
     from handlers.backends.postgres_query import Query
@@ -80,7 +78,6 @@ class Pool:
         """Why the last one did."""
         self._lookup = lookup
         self._lookups: list[ThreadCall[list[str]]] = []
-        self._waiting: deque[Slot] = deque()
         self._not_before = 0.0
         self._opened = 0
         self._uses: dict[Key, int] = {}
@@ -101,7 +98,7 @@ class Pool:
         limits = {**loop.limits, **self._limits}
         self._take_bounds(limits)
         self.engine = Engine(postgres.TABLE, Session, loop.clock, limits, loop.dispatch)
-        self.slot_engine = Engine(postgres_slot.TABLE, Slot, loop.clock, limits, loop.dispatch)
+        self.queue: Queue[Query[Any]] = Queue(self, self.name, slot.POSTGRES, loop, limits)
         self.cancel_engine = Engine(postgres_cancel.TABLE, CancelRequest, loop.clock, limits, loop.dispatch)
 
     def _take_bounds(self, limits: Mapping[str, float]) -> None:
@@ -127,22 +124,15 @@ class Pool:
                 return
         if self.failures and not self._is_alive() and (loop.clock() < self._not_before or self._is_opening()):
             raise self.down()
-        if len(self._waiting) >= self.backlog:
+        if len(self.queue.slots) >= self.backlog:
             raise unavailable("Too many requests are waiting for the database.")
-        slot = query.slot = Slot(self, query)
-        self._waiting.append(slot)
-        loop.add(slot)
+        self.queue.join(query)
         if len(self.sessions) < self.size:
             self._open_if_wanted()
 
-    def forget(self, slot: Slot) -> None:
-        """`slot` waits no longer."""
-        with suppress(ValueError):
-            self._waiting.remove(slot)
-
-    def describe(self) -> str:
-        """For an operator, on whom those who wait do so: `10 sessions, 3 waiting`."""
-        text = f"{self.size} session{'s' if self.size != 1 else ''}, {len(self._waiting)} waiting"
+    def supply(self) -> str:
+        """For an operator, on what those who wait do so: `10 sessions`."""
+        text = f"{self.size} session{'s' if self.size != 1 else ''}"
         if self._lookups:
             return f"{text} <- {self._lookups[0].describe()}"
         opening = next((session for session in self.sessions if not session.started), None)
@@ -159,11 +149,7 @@ class Pool:
 
     def next_query(self) -> "Query[Any] | None":
         """The query that a session which has become free is to carry out."""
-        if not self._waiting:
-            return None
-        slot = self._waiting.popleft()
-        self._loop.fire(slot, SlotTrigger.SESSION_FREE)  # type: ignore[union-attr]
-        return slot.query
+        return self.queue.next()
 
     def reached(self) -> None:
         """A session has been made: the database is there."""
@@ -195,7 +181,7 @@ class Pool:
     def _open_if_wanted(self) -> None:
         """Open a session for whoever waits, if another may be opened now."""
         opening = self._is_opening()
-        wanted = min(len(self._waiting), 1 if self.failures else self.size)
+        wanted = min(len(self.queue.slots), 1 if self.failures else self.size)
         if opening >= wanted or len(self.sessions) + len(self._lookups) >= self.size:
             return
         if self.loop.clock() < self._not_before:
@@ -242,8 +228,17 @@ class Pool:
         self.failures += 1
         self._not_before = now + pause * random.uniform(0.5, 1.5)  # noqa: S311 - it keeps no secret
         if not self._is_alive():
-            for slot in list(self._waiting):
-                self.loop.fire(slot, SlotTrigger.DATABASE_LOST)
+            self.queue.lose()
+
+    def refuse(self, query: "Query[Any]", reason: SlotTrigger) -> None:
+        """As slot.Pool: it has waited in vain."""
+        if reason is SlotTrigger.BACKEND_LOST:
+            query.fail(self.down())
+        elif reason is SlotTrigger.DEADLINE_PASSED:
+            query.fail(unavailable("No session with the database became free in time."))
+        else:
+            query.fail(unavailable("What was asked to answer this was ended."))
+        self.loop.call_from_thread(query.deliver)
 
     def down(self) -> Exception:
         """What those are told who ask a database that can not be reached."""

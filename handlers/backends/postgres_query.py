@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from handlers.backends.postgres import Transaction
     from handlers.backends.postgres_pool import Pool
     from handlers.backends.postgres_session import Session
-    from handlers.backends.postgres_slot import Slot
+    from handlers.backends.slot import Slot
 
 Rows = list[tuple[Any, ...]]
 R = TypeVar("R")
@@ -72,7 +72,7 @@ class Query(Operation, Generic[R]):
         """What the server says it has done: `INSERT 0 1`."""
         self.error: Exception | None = None
         self.session: Session | None = None
-        self.slot: Slot | None = None
+        self.slot: Slot[Any] | None = None
         """Where it waits for a session."""
         self.opens: Transaction | None = None
         """The transaction that it begins."""

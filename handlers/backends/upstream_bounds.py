@@ -7,10 +7,10 @@ from handlers.backends.bounds import (
     UPSTREAM_CONNECTIONS,
     UPSTREAM_INTERIM,
     UPSTREAM_REQUESTS,
-    UPSTREAM_SLOT,
     UPSTREAM_TUNNELS,
     UPSTREAM_WAITING,
 )
+from statemachines import slot
 
 
 class Bounds(NamedTuple):
@@ -19,7 +19,7 @@ class Bounds(NamedTuple):
 
     max_connections: int = int(UPSTREAM_CONNECTIONS.default)
     max_waiting: int = int(UPSTREAM_WAITING.default)
-    slot_timeout: float = UPSTREAM_SLOT.default
+    slot_timeout: float = slot.CONNECTION.seconds
     max_served: int = int(UPSTREAM_REQUESTS.default)
     max_interim: int = int(UPSTREAM_INTERIM.default)
     max_tunnels: int = int(UPSTREAM_TUNNELS.default)
@@ -30,7 +30,7 @@ class Bounds(NamedTuple):
         return cls(
             int(limits.get(UPSTREAM_CONNECTIONS.option, UPSTREAM_CONNECTIONS.default)),
             int(limits.get(UPSTREAM_WAITING.option, UPSTREAM_WAITING.default)),
-            limits.get(UPSTREAM_SLOT.option, UPSTREAM_SLOT.default),
+            limits.get(slot.CONNECTION.option, slot.CONNECTION.seconds),
             int(limits.get(UPSTREAM_REQUESTS.option, UPSTREAM_REQUESTS.default)),
             int(limits.get(UPSTREAM_INTERIM.option, UPSTREAM_INTERIM.default)),
             int(limits.get(UPSTREAM_TUNNELS.option, UPSTREAM_TUNNELS.default)),

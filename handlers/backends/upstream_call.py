@@ -22,6 +22,7 @@ from statemachines.contract import Loop
 from statemachines.upstream import Trigger as T
 
 if TYPE_CHECKING:
+    from handlers.backends.slot import Slot
     from handlers.backends.upstream_connection import UpstreamConnection
     from handlers.backends.upstream_pool import Pool
 
@@ -75,7 +76,7 @@ class Call:
         "more",
         "pieces",
         "pool",
-        "since",
+        "slot",
         "step",
         "tunnel",
         "upgrade",
@@ -105,7 +106,8 @@ class Call:
         self.connection: UpstreamConnection | None = None
         self.addresses: deque[Address] = deque()
         """Where it has not been tried yet."""
-        self.since = 0.0
+        self.slot: Slot[Call] | None = None
+        """Where it waits for a connection."""
         self.step: Step | None = None
         self.executor: Executor | None = None
 
@@ -176,14 +178,13 @@ class Call:
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.loop.fire(connection, T.ASKER_LEFT)
-        elif self.pool is not None:
-            self.pool.forget(self)
+        elif self.slot is not None:
+            self.slot.leave()
 
     def describe(self) -> str:
         """On what this call waits."""
-        if self.connection is not None:
-            return self.connection.describe()
-        return self.pool.describe(self) if self.pool is not None else "upstream"
+        waits_on = self.connection or self.slot or self.pool
+        return waits_on.describe() if waits_on is not None else "upstream"
 
 
 class Step(Operation):

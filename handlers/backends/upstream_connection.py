@@ -232,7 +232,7 @@ class UpstreamConnection(FarEnd):
         call = self._release()
         call.ended = True
         pool = self.pool
-        if not pool.waiting:
+        if not pool.queue.slots:
             pool.idle.append(self)
             call.tell()
             return None

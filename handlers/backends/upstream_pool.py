@@ -2,7 +2,8 @@
 
 Laws:
 
-- At most `max_connections` are open, at most `max_waiting` calls wait for one, no longer than `slot_timeout` seconds.
+- At most `max_connections` are open, and at most `max_waiting` calls wait for one; each of these is a machine with a
+  deadline (statemachines.slot), which a call that finds an idle connection, or room for one, does not have.
 - The connection that was used last is used first, so that those that are not needed grow old and are closed.
 - A connection that has become a tunnel has left the pool; at most `max_tunnels` are there.
 - An idle connection is looked at before it is used: whatever has come on it, a byte or its end, rules it out.
@@ -12,10 +13,10 @@ Laws:
 import errno
 import socket
 import ssl
-from collections import deque
 from contextlib import suppress
 
 from handlers.backends.resolver import Address, Resolver
+from handlers.backends.slot import Queue
 from handlers.backends.upstream_bounds import Bounds
 from handlers.backends.upstream_call import Call, UpstreamError
 from handlers.backends.upstream_connection import UpstreamConnection
@@ -23,9 +24,10 @@ from handlers.backends.upstream_gate import Reader
 from handlers.backends.upstream_health import Health
 from handlers.backends.upstream_tls import TLS
 from handlers.backends.upstream_tunnel import FarEnd
-from statemachines import upstream
+from statemachines import slot, upstream
 from statemachines.contract import Loop
 from statemachines.engine import Engine
+from statemachines.slot import Trigger as SlotTrigger
 from statemachines.upstream import Trigger as T
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -50,7 +52,7 @@ class Pool:
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.engine = Engine(upstream.TABLE, UpstreamConnection, loop.clock, loop.limits, loop.dispatch)
         self.unspent = [0.0] * len(self.engine.nodes)
-        limits, pace = loop.limits, upstream.SEND
+        limits, pace = {**loop.limits, slot.CONNECTION.option: self.bounds.slot_timeout}, upstream.SEND
         self.send_pace = (
             limits.get(pace.option, pace.seconds),
             int(limits.get("upstream_send_min_rate", pace.min_rate)),
@@ -62,20 +64,17 @@ class Pool:
         self.connections: set[UpstreamConnection] = set()
         self.idle: list[UpstreamConnection] = []
         self.tunnels: set[FarEnd] = set()
-        self.waiting: deque[Call] = deque()
-        self._watching = False
+        self.queue: Queue[Call] = Queue(self, self.where, slot.UPSTREAM, loop, limits)
+        self._lost: UpstreamError | None = None
         self.is_closed = False
 
     @property
     def load(self) -> int:
         """How many calls are under way or wait."""
-        return len(self.connections) - len(self.idle) + len(self.waiting) + len(self.tunnels)
+        return len(self.connections) - len(self.idle) + len(self.queue.slots) + len(self.tunnels)
 
-    def describe(self, call: Call) -> str:
-        """What a call without a connection waits for."""
-        if call in self.waiting:
-            place, most = self.waiting.index(call) + 1, self.bounds.max_connections
-            return f"upstream {self.where}: place {place} of {len(self.waiting)} for one of {most} connections"
+    def describe(self) -> str:
+        """What a call waits for that has neither a connection nor to wait for a free one."""
         return f"upstream {self.where}: {self.resolver.describe()}"
 
     # --- a call comes
@@ -96,25 +95,19 @@ class Pool:
             return
         if self._has_room():
             self._connect(call)
-        elif len(self.waiting) < self.bounds.max_waiting:
-            call.since = self.loop.clock()
-            self.waiting.append(call)
-            self._watch()
+        elif len(self.queue.slots) < self.bounds.max_waiting:
+            self.queue.join(call)
         else:
             call.fail(self._busy("Too many requests wait for the upstream."))
 
-    def forget(self, call: Call) -> None:
-        """`call` was left before it had a connection."""
-        with suppress(ValueError):
-            self.waiting.remove(call)
-
     def next_for(self, connection: UpstreamConnection) -> bool:
         """Give `connection`, which is idle, to the call that waits first; else keep it. Whether there was one."""
-        if self.waiting:
-            self._use(connection, self.waiting.popleft())
-            return True
-        self.idle.append(connection)
-        return False
+        call = self.queue.next()
+        if call is None:
+            self.idle.append(connection)
+            return False
+        self._use(connection, call)
+        return True
 
     def _use(self, connection: UpstreamConnection, call: Call) -> None:
         connection.call = call
@@ -126,25 +119,46 @@ class Pool:
     def _has_room_for_a_tunnel(self) -> bool:
         """Whether a further one may be asked for: those that are being asked for count, too."""
         asked = sum(one.call is not None and bool(one.call.upgrade) for one in self.connections)
-        return len(self.tunnels) + asked + sum(bool(one.upgrade) for one in self.waiting) < self.bounds.max_tunnels
+        waiting = sum(bool(one.asker.upgrade) for one in self.queue.slots)
+        return len(self.tunnels) + asked + waiting < self.bounds.max_tunnels
 
     def _busy(self, detail: str) -> UpstreamError:
         return UpstreamError(503, "busy", detail, self.where, safe=True, reached=False)
 
     # --- waiting for a connection
 
-    def _watch(self) -> None:
-        """Have the first one's deadline looked at when it is due: they are in the order in which they came."""
-        if self.waiting and not self._watching:
-            self._watching = True
-            self.loop.call_at(self.waiting[0].since + self.bounds.slot_timeout, self._expire)
+    def supply(self) -> str:
+        """As slot.Pool: `64 connections to 127.0.0.1:9000`."""
+        most = self.bounds.max_connections
+        return f"{most} connection{'s' if most != 1 else ''} to {self.where}"
 
-    def _expire(self) -> None:
-        self._watching = False
-        now = self.loop.clock()
-        while self.waiting and now >= self.waiting[0].since + self.bounds.slot_timeout:
-            self.waiting.popleft().fail(self._busy("No connection to the upstream became free in time."))
-        self._watch()
+    def refuse(self, call: Call, reason: SlotTrigger) -> None:
+        """As slot.Pool: it has waited in vain."""
+        if reason is SlotTrigger.DEADLINE_PASSED:
+            error = self._busy("No connection to the upstream became free in time.")
+        elif reason is SlotTrigger.CLOSE_ORDERED:
+            detail = "What was asked to answer this was ended."
+            error = UpstreamError(503, "closed by order", detail, self.where, reached=False)
+        else:
+            lost = self._lost
+            assert lost is not None
+            error = UpstreamError(lost.status, lost.cause, lost.detail, self.where, safe=lost.safe, reached=False)
+        call.failure = error
+        self.loop.call_from_thread(call.tell)
+
+    def _fill(self) -> None:
+        """Connect for whoever waits first, if there is room."""
+        if self._has_room():
+            call = self.queue.next()
+            if call is not None:
+                self._connect(call)
+
+    def _fail(self, call: Call, error: UpstreamError) -> None:
+        """`call` can not be connected. Where there is no connection that could become free, nobody who waits can."""
+        if not self.connections:
+            self._lost = error
+            self.queue.lose()
+        call.fail(error)
 
     # --- connecting
 
@@ -158,12 +172,12 @@ class Pool:
 
     def _resolved(self, call: Call, addresses: list[Address], reason: str) -> None:
         if call.left:
-            return
-        if not addresses:
+            self._fill()
+        elif not addresses:
             detail = "The upstream's name could not be resolved."
             error = UpstreamError(502, f"name: {reason}", detail, self.where, safe=True, reached=False)
             self.note_failure(error)
-            call.fail(error)
+            self._fail(call, error)
         elif self._has_room():
             call.addresses.extend(addresses)
             self._open(call)
@@ -183,7 +197,7 @@ class Pool:
         try:
             connecting = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
-            call.fail(self._unopened(error))
+            self._fail(call, self._unopened(error))
             return
         connecting.setblocking(False)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -193,7 +207,7 @@ class Pool:
             self.loop.add(connection)
         except (OSError, ValueError) as error:  # ENOSPC of epoll_ctl(2), or a number select(2) can not hold
             connecting.close()
-            call.fail(self._unopened(error))
+            self._fail(call, self._unopened(error))
             return
         self.connections.add(connection)
         self._use(connection, call)
@@ -226,10 +240,6 @@ class Pool:
         self.connections.discard(connection)
         self.tunnels.add(connection)
         self.loop.call_from_thread(self._fill)  # the tunnel is to be told of first
-
-    def _fill(self) -> None:
-        if self.waiting and self._has_room():
-            self._connect(self.waiting.popleft())
 
     def gone(self, connection: UpstreamConnection) -> None:
         """A connection has ended: it gives its slot to whoever waits first."""

@@ -1,9 +1,12 @@
 """The reverse proxy as a process, before real servers and before upstreams that do everything wrong."""
 
 import hashlib
+import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from urllib.request import urlopen
 
 import pytest
 
@@ -14,6 +17,8 @@ from tests.support.server import ServerProcess
 from tests.support.waiting import PATIENCE, eventually
 
 MIB = 1 << 20
+
+Full = Callable[..., tuple[ServerProcess, socket.socket]]
 
 
 class Played:
@@ -361,6 +366,72 @@ def test_how_many_requests_are_asked_at_a_time_and_how_many_wait_are_options(sta
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo")
             assert second.answer().text == "two"
     upstream.close()
+
+
+@pytest.fixture
+def full(start: Start) -> Iterator[Full]:
+    """A proxy before an upstream whose one connection is taken, and that connection."""
+    with ExitStack() as stack:
+
+        def started(*options: str) -> tuple[ServerProcess, socket.socket]:
+            upstream = Played()
+            stack.callback(upstream.close)
+            options = ("--upstream-max-connections", "1", "--xray", "127.0.0.1:0", *options)
+            proxy = start(*options, target=upstream.url)
+            stack.enter_context(client_of(proxy, request("/first")))
+            return proxy, upstream.asked()
+
+        yield started
+
+
+def xray(proxy: ServerProcess, path: str) -> str:
+    with urlopen(proxy.wait_for("xray")["url"] + path, timeout=PATIENCE) as answer:
+        return str(answer.read(), "utf-8")
+
+
+def slots(proxy: ServerProcess) -> int:
+    """Who waits for a connection, as the x-ray counts them."""
+    return int(json.loads(xray(proxy, "snapshot.json"))["machines"]["upstream_slot"]["states"]["WAITING"])
+
+
+def test_who_waits_for_a_connection_is_seen_and_is_503_at_the_deadline(full: Full) -> None:
+    proxy, _ = full("--upstream-slot-timeout", "1.5")
+    assert slots(proxy) == 0
+    with client_of(proxy, request("/second")) as client:
+        eventually(lambda: slots(proxy) == 1)
+        [row] = json.loads(xray(proxy, "connections.json?path=/second"))["rows"]
+        [place] = [row for row in json.loads(xray(proxy, "snapshot.json"))["rows"] if row["kind"] == "upstream_slot"]
+        number = place["id"].removeprefix("upstream_slot:")
+        assert re.fullmatch(
+            r"GET /second QUERYING_BACKEND \d\.\d s of 30 s"
+            rf" <- upstream_slot#{number} WAITING \d\.\d s of 1\.5 s"
+            r" <- place 1 of 1 for 1 connection to 127\.0\.0\.1:\d+",
+            row["why"],
+        )
+        assert re.fullmatch(r"WAITING \d\.\d s of 1\.5 s <- a free connection", place["why"])
+        answer = client.answer()
+    assert (answer.status, answer["retry-after"]) == (503, "1")
+    assert proxy.wait_for("backend_failed")["cause"] == "busy"
+    assert slots(proxy) == 0
+    counted = 'clerestory_deadlines_total{machine="upstream_slot",state="WAITING",deadline="slot"} 1'
+    assert counted in xray(proxy, "metrics").splitlines()
+
+
+def test_who_leaves_waits_no_longer_and_the_upstream_is_never_asked_for_him(full: Full) -> None:
+    proxy, connection = full()
+    with client_of(proxy, request("/gone")) as gone, client_of(proxy) as stays:
+        eventually(lambda: slots(proxy) == 1)
+        stays.send(request("/stays"))
+        eventually(lambda: slots(proxy) == 2)
+        gone.reset()
+        eventually(lambda: slots(proxy) == 1)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none")
+        assert head_of(connection).startswith(b"GET /stays ")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo")
+        assert stays.answer().text == "two"
+    assert slots(proxy) == 0
+    [left] = [line for line in xray(proxy, "metrics").splitlines() if "upstream_slot" in line and "ASKER_LEFT" in line]
+    assert left.endswith(" 1")
 
 
 def test_an_upstream_that_does_not_answer_in_the_time_that_is_set_is_504(start: Start) -> None:

@@ -15,11 +15,11 @@ from handlers.backends.bounds import POSTGRES_RETRY
 from handlers.backends.postgres import Database
 from handlers.backends.postgres_address import parse_url
 from handlers.backends.postgres_pool import FIRST_PAUSE, MAX_COUNTED, Pool
-from handlers.backends.postgres_slot import Slot
+from handlers.backends.slot import Slot
 from handlers.errors import HTTPError
 from statemachines.engine import Dispatch
 from statemachines.postgres import State as S
-from statemachines.postgres_slot import Trigger as SlotTrigger
+from statemachines.slot import Trigger as SlotTrigger
 from tests.support.postgres import Cluster, Runner, Task
 
 
@@ -60,7 +60,7 @@ def occupied(runner: Runner, database: Database) -> list[Task]:
     return tasks
 
 
-def slots(runner: Runner) -> list[Slot]:
+def slots(runner: Runner) -> list[Slot[Any]]:
     """Those who wait, as the loop knows them."""
     return [machine for machine in runner.loop.machines.values() if isinstance(machine, Slot)]
 
@@ -85,7 +85,8 @@ def test_one_after_the_other_needs_one_session(runner: Runner, database: Databas
 def test_as_many_as_may_wait_wait_and_one_more_is_refused_at_once(runner: Runner, database: Database) -> None:
     occupied(runner, database)
     waiting = [runner.start(fetch(database)) for _ in range(4)]
-    assert re.fullmatch(r"postgres slot#\d+ WAITING 0\.\d s <- 2 sessions, 4 waiting", waiting[0].describe())
+    text = r"postgres_slot#\d+ WAITING 0\.\d s of 5 s <- place 2 of 4 for 2 sessions"
+    assert re.fullmatch(text, waiting[1].describe())
     assert refusal(runner.start(fetch(database))) == (503, "Too many requests are waiting for the database.")
     assert not any(task.done for task in waiting)
 
@@ -124,7 +125,7 @@ def test_who_leaves_while_he_waits_is_forgotten(runner: Runner, database: Databa
     holders = occupied(runner, database)
     gone, stays = runner.start(fetch(database)), runner.start(fetch(database))
     gone.leave()
-    assert stays.describe().endswith(" <- 2 sessions, 1 waiting")
+    assert stays.describe().endswith(" <- place 1 of 1 for 2 sessions")
     assert [machine.state for machine in slots(runner)] == ["WAITING"]
     holders[0].leave()
     assert runner.outcome(stays) == [(1,)]
@@ -258,7 +259,7 @@ def test_after_a_failure_one_attempt_is_made_and_the_others_are_refused_meanwhil
         first = runner.start(fetch(database))
         runner.until(lambda: database.pool.sessions[0].state is S.AUTHENTICATING)
         assert re.fullmatch(
-            r"postgres slot#\d+ WAITING \d\.\d s <- 4 sessions, 1 waiting <- "
+            r"postgres_slot#\d+ WAITING \d\.\d s of 5 s <- place 1 of 1 for 4 sessions <- "
             rf"postgres#1 AUTHENTICATING \d\.\d s <- fd {database.pool.sessions[0].descriptor} readable",
             first.describe(),
         )
@@ -318,8 +319,8 @@ def test_a_name_is_looked_up_in_a_thread_and_whoever_waits_says_so(runner: Runne
     task = runner.start(fetch(database))
     runner.until(lambda: "RUNNING" in task.describe())
     slot, pool_of, work = task.describe().split(" <- ")
-    assert re.fullmatch(r"postgres slot#\d+ WAITING \d\.\d s", slot)
-    assert pool_of == "10 sessions, 1 waiting"
+    assert re.fullmatch(r"postgres_slot#\d+ WAITING \d\.\d s of 5 s", slot)
+    assert pool_of == "place 1 of 1 for 10 sessions"
     assert re.fullmatch(r"work#\d+ RUNNING postgres address: Place\.attempts \d\.\d s", work)
     allowed.set()
     assert runner.outcome(task) == [(1,)]

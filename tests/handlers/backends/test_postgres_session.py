@@ -336,7 +336,7 @@ def test_a_frozen_server_is_504_then_503_and_nobody_waits_for_ever(runner: Runne
         runner.advance(5)
         runner.until(lambda: session.state is S.CLOSED)
         late = runner.start(fetch(database))
-        assert late.describe().startswith("postgres slot#")
+        assert late.describe().startswith("postgres_slot#")
         runner.advance(6)
         runner.until(lambda: late.done)
         assert refusal(late)[0] == 503

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from handlers.backends.resolver import Address, Resolver
+from handlers.backends.resolver import TTL, Address, Resolver
 from handlers.backends.upstream import Bounds
+from statemachines.slot import Trigger as SlotTrigger
 from statemachines.upstream import State as S
-from tests.handlers.backends.upstreams import Asker, Bench, answer, fault
+from tests.handlers.backends.upstreams import Asker, Bench, answer, error, fault
 
 
 @pytest.fixture
@@ -23,9 +24,8 @@ def test_so_many_connections_and_no_more_and_the_others_wait_in_their_order(benc
     askers = [bench.ask() for _ in range(5)]
     assert len(bench.connections()) == 2
     first, _ = bench.accept(), bench.accept()
-    where = bench.pool.where
-    assert askers[2].waits == [f"upstream {where}: place 1 of 1 for one of 2 connections"]
-    assert askers[4].operation.describe() == f"upstream {where}: place 3 of 3 for one of 2 connections"  # type: ignore[union-attr]
+    assert askers[2].waits[0].endswith(f" <- place 1 of 1 for 2 connections to {bench.pool.where}")
+    assert askers[4].operation.describe().endswith(f" <- place 3 of 3 for 2 connections to {bench.pool.where}")  # type: ignore[union-attr]
     assert bench.pool.load == 5
     for number in (0, 2, 3, 4):
         assert not askers[number].done
@@ -73,11 +73,21 @@ def test_the_bounds_are_the_loops_where_the_upstream_has_none_of_its_own() -> No
     bench.close()
 
 
+def test_an_operator_may_end_the_waiting_of_one(bench: Bench) -> None:
+    bench.ask(), bench.ask()
+    ended, stays = bench.ask(), bench.ask()
+    bench.loop.fire(bench.pool.queue.slots[0], SlotTrigger.CLOSE_ORDERED)
+    bench.settle()
+    assert fault(ended) == (503, "closed by order")
+    assert not error(ended).safe, "it is not asked again of another"
+    assert not stays.done
+
+
 def test_who_leaves_while_waiting_gives_up_his_place(bench: Bench) -> None:
     bench.ask(), bench.ask()
     third, fourth = bench.ask(), bench.ask()
     third.leave()
-    assert len(bench.pool.waiting) == 1
+    assert len(bench.pool.queue.slots) == 1
     bench.accept().send(answer(b"for the fourth"))
     bench.fars[0].send(answer(b"for the fourth"))
     assert fourth.result.complete == b"for the fourth"
@@ -204,13 +214,30 @@ def test_who_leaves_while_a_name_is_looked_up_is_not_connected(bench: Bench) -> 
     assert bench.connections() == []
 
 
+def test_who_leaves_while_a_name_is_looked_up_holds_nobody_up(bench: Bench) -> None:
+    by_name(bench, here(bench))
+    bench.upstream.site(bench.loop).pools[0].bounds = Bounds(max_connections=1)
+    first = bench.ask()
+    bench.turn_until(bench.is_asked)
+    second, third = bench.ask(), bench.ask()
+    bench.clock.now += TTL
+    first.leave()
+    assert second.operation is not None
+    assert "looking up a.example" in second.operation.describe()
+    second.leave()
+    bench.turn_until(bench.is_asked)
+    bench.settle()
+    bench.fars[1].send(answer(b"for the third"))
+    assert third.result.complete == b"for the third"
+
+
 def test_many_who_wait_for_one_name_keep_to_the_bounds(bench: Bench) -> None:
     by_name(bench, here(bench))
     askers = [bench.ask() for _ in range(5)]
     bench.turn_until(lambda: bench.pool.resolver.known())
     bench.settle()
     assert len(bench.connections()) == 2
-    assert len(bench.pool.waiting) == 3
+    assert len(bench.pool.queue.slots) == 3
     assert not any(asker.done for asker in askers)
 
 
@@ -229,6 +256,28 @@ def test_without_a_descriptor_it_is_503(
         asker = bench.run(bench.upstream.request("GET"))
     bench.settle()
     assert fault(asker)[0] == status
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.EMFILE, 503), (errno.EAFNOSUPPORT, 502)])
+def test_where_no_connection_is_left_and_none_can_be_made_all_who_wait_are_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, "no")
+
+    bench.ask("POST"), bench.ask("POST")
+    waiting = [bench.ask("POST") for _ in range(3)]
+    first, second = bench.accept(), bench.accept()
+    bench.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", fails)
+        first.reset()
+        assert [asker.done for asker in waiting] == [True, False, False], "the other connection may become free"
+        second.reset()
+    assert [fault(asker)[0] for asker in waiting] == [status] * 3
+    assert list(bench.pool.queue.slots) == []
+    (engine,) = [engine for engine in bench.loop.engines if engine.table.name == "upstream_slot"]
+    assert {edge.trigger: edge.count for edge in engine.edges if edge.count} == {"SLOT_FREE": 2, "BACKEND_LOST": 1}
 
 
 def test_a_loop_that_cannot_hold_the_descriptor_is_503(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
