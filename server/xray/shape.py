@@ -59,9 +59,11 @@ With `?format=text`, `mermaid`, `perfetto` or `recording`, of either: an export 
     {"machines": [{"name": "connection", "initial": "AWAITING_REQUEST",
       "states": [{"name": "...", "waits_for": "readable", "true_while": "...", "final": false,
                   "deadline": {"name": "keep-alive", "option": "keep_alive_timeout", "seconds": 15.0, "why": "...",
-                               "min_rate": 0} or null, "unbounded": null or "why it may last for ever"}],
+                               "min_rate": 0, "idle": false} or null, "unbounded": null or "why it may last for ever"}],
       "rows": [{"source": "...", "trigger": "...", "dest": "...", "guard": "", "action": "call_handler",
                 "way": "HAPPY", "ends": null or "client"}]}]}
+
+A deadline that is `idle` counts from the last byte that moved, any other from the entry into the state.
 
     GET /ended.json
     {"now": ..., "abnormal": [Ended, ...newest first...], "normal": [...]}
@@ -230,4 +232,5 @@ def _deadline_json(deadline: Deadline | Unbounded, limits: Mapping[str, float]) 
         "seconds": limits.get(deadline.option, deadline.seconds),
         "why": deadline.why,
         "min_rate": deadline.min_rate,
+        "idle": deadline.idle or bool(deadline.min_rate),
     }

@@ -91,7 +91,7 @@ def test_a_slow_reader_is_a_response_that_the_client_does_not_take(stage: Stage)
     says(
         stage.run(f"{SHOW} 2"),
         r"state SENDING_RESPONSE for [\d.]+ s: response bytes wait for the socket",
-        r"deadline send, 30 s: fires in [\d.]+ s, unless (a byte moves|bytes move faster)",
+        r"deadline send, 30 s idle: fires in [\d.]+ s, unless (a byte moves|bytes move faster)",
         r"request GET /export \(2-1\), answered with 200",
     )
 

@@ -44,7 +44,7 @@ export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 
 
 /** A limit as its table has it: `keep-alive 15 s`, `body 30 s idle`. */
 export const limit = (deadline) =>
-  deadline ? `${deadline.name} ${Number(deadline.seconds.toPrecision(4))} s${deadline.min_rate ? " idle" : ""}` : "";
+  deadline ? `${deadline.name} ${Number(deadline.seconds.toPrecision(4))} s${deadline.idle ? " idle" : ""}` : "";
 
 /** The tone of a state: which of the phrases that the machine is known by it belongs to. */
 export function tone(state) {

@@ -79,7 +79,8 @@ def _state(one: JSON) -> Iterator[tuple[str, str]]:
     left = deadline["remaining"]
     until = f"fires in {span(left)}" if left > 0 else "fires any moment now"
     clocks = {"time": "", "idle": ", unless a byte moves", "rate": ", unless bytes move faster"}
-    yield "deadline", f"{bare(deadline['name'])}, {deadline['seconds']:g} s: {until}{clocks.get(deadline['by'], '')}"
+    limit = f"{deadline['seconds']:g} s{'' if deadline['by'] == 'time' else ' idle'}"
+    yield "deadline", f"{bare(deadline['name'])}, {limit}: {until}{clocks.get(deadline['by'], '')}"
 
 
 def timeline(one: JSON, style: Style) -> list[str]:

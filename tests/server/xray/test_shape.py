@@ -71,3 +71,8 @@ def test_a_table_is_told_whole_with_the_deadlines_in_force() -> None:
     head = next(one for one in table_json(TABLE, {"head_timeout": 3.0})["states"] if one["name"] == "READING_HEAD")
     assert head["deadline"]["seconds"] == 3.0
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_deadline_that_a_byte_puts_off_is_told_as_idle() -> None:
+    idle = [state["name"] for state in table_json(TABLE, {})["states"] if (state["deadline"] or {}).get("idle")]
+    assert idle == ["READING_BODY", "SENDING_RESPONSE", "TUNNELLING"]

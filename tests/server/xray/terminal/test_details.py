@@ -57,7 +57,7 @@ def test_of_one_that_is_asked_nothing_the_last_messages_are_shown() -> None:
 
 def test_a_paced_deadline_says_what_would_put_it_off() -> None:
     slow = one(deadline=deadline(name="send", by="rate", remaining=3.0))
-    assert "  deadline    send, 30 s: fires in 3.0 s, unless bytes move faster" in details(slow, Style())
+    assert "  deadline    send, 30 s idle: fires in 3.0 s, unless bytes move faster" in details(slow, Style())
     late = one(deadline=deadline(remaining=-1.0))
     assert "  deadline    backend, 30 s: fires any moment now" in details(late, Style())
     assert "  deadline    none" in details(one(deadline=None), Style())
