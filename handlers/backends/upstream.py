@@ -88,7 +88,7 @@ class AnswerBody:
                     await Step(call)
             if call.failure is not None and not call.pieces:
                 raise call.failure
-        return call.pieces.popleft()
+        return call.pieces.pop(0)
 
     async def aclose(self) -> None:
         """Nothing more of it is wanted: unless it has ended, its connection is closed."""
@@ -100,7 +100,7 @@ class Answer:
     """An answer whose head has come. `complete` is its whole body where that is here already, else None. `tunnel` is
     there where the upstream has agreed to the upgrade that was asked for: then there is no body."""
 
-    __slots__ = ("body", "complete", "fields", "head", "status", "tunnel")
+    __slots__ = ("_call", "complete", "fields", "head", "status", "tunnel")
 
     def __init__(self, call: Call) -> None:
         head = call.answer
@@ -108,11 +108,16 @@ class Answer:
         self.head: Head = head
         self.status = head.status
         self.fields: Fields = head.fields
-        self.body = AnswerBody(call)
+        self._call = call
         self.tunnel = call.tunnel
         self.complete: bytes | None = None
         if call.ended:
             self.complete = call.pieces[0] if len(call.pieces) == 1 else b"".join(call.pieces)
+
+    @property
+    def body(self) -> AnswerBody:
+        """The body, to be read once."""
+        return AnswerBody(self._call)
 
     def get(self, name: bytes) -> bytes | None:
         """The value of the field `name` (lower case)."""
@@ -136,7 +141,7 @@ class Site:
                 Prober(pool, host, upstream.probing).begin()
         self._turn = 0
 
-    def choose(self, tried: set[int]) -> tuple[int, Pool]:
+    def choose(self, tried: tuple[int, ...]) -> tuple[int, Pool]:
         """The pool with the fewest calls among those that are up and were not tried; equal ones take turns."""
         count = len(self.pools)
         if count == 1:
@@ -213,11 +218,14 @@ class Upstream:
             fields = (*fields, (b"connection", b"upgrade"), (b"upgrade", upgrade))
         attempt = _Attempt(self, method, target, fields, body, length, expects=expects, upgrade=upgrade)
         self._budget = min(BUDGET, self._budget + EARNED)
-        pieces = body.__aiter__() if isinstance(body, AsyncIterable) else None
+        pieces = None if isinstance(body, bytes) else body.__aiter__()
         while True:
             call = attempt.call()
             try:
-                return await _answer(call, attempt, pieces)
+                await Step(call, attempt.begin)
+                if call.answer is None:
+                    await _go_on(call, pieces)
+                return Answer(call)
             except UpstreamError as error:
                 if not error.safe or not attempt.has_another(error) or self._budget < 1:
                     raise
@@ -235,6 +243,8 @@ class Upstream:
 
 class _Attempt:
     """One request, as often as it is sent."""
+
+    __slots__ = ("_body", "_expects", "_framing", "_left", "_length", "_parts", "_tried", "_upgrade", "_upstream")
 
     def __init__(
         self,
@@ -258,12 +268,12 @@ class _Attempt:
             self._length = self._framing = CHUNKED if length is None else length
         self._expects = expects
         self._upgrade = upgrade
-        self._tried: set[int] = set()
+        self._tried: tuple[int, ...] = ()
         self._left = ATTEMPTS
 
     def has_another(self, error: UpstreamError) -> bool:
         """Whether it may be sent once more: elsewhere, or where a connection that was reused had gone stale."""
-        return self._left > 0 and (error.reached or len(self._tried) < len(self._upstream.origins))
+        return self._left > 0 and (error.reached or len(set(self._tried)) < len(self._upstream.origins))
 
     def call(self) -> Call:
         """The next attempt; its head is written when it is known whom it goes to."""
@@ -274,15 +284,14 @@ class _Attempt:
         """Choose an origin and give it the call."""
         site = self._upstream.site(loop)
         index, pool = site.choose(self._tried)
-        self._tried.add(index)
+        self._tried += (index,)
         upstream = self._upstream
         call.data = upstream.heads.head(*self._parts, upstream.hosts[index], self._length) + self._body
         pool.begin(call)
 
 
-async def _answer(call: Call, attempt: _Attempt, pieces: AsyncIterator[bytes] | None) -> Answer:
-    """Carry a call on until its answer has begun."""
-    await Step(call, attempt.begin)
+async def _go_on(call: Call, pieces: AsyncIterator[bytes] | None) -> None:
+    """Carry a call on that has begun until its answer has."""
     while call.answer is None:
         if call.failure is not None:
             raise call.failure
@@ -291,7 +300,6 @@ async def _answer(call: Call, attempt: _Attempt, pieces: AsyncIterator[bytes] | 
             call.give(await anext(pieces, b""))
         if not call.has_news:
             await Step(call)
-    return Answer(call)
 
 
 __all__ = ["Answer", "AnswerBody", "Bounds", "Probing", "Upstream", "UpstreamError", "parse_origin"]

@@ -8,7 +8,6 @@ The connection's machine notes facts in the call and *tells* it; the asker's cor
 - A call is left once, in whatever state it is; then its connection, if it has one, is closed.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -98,13 +97,13 @@ class Call:
         self.wanted = False
         """The upstream takes the next piece of the body."""
         self.answer: Head | None = None
-        self.pieces: deque[bytes] = deque()
+        self.pieces: list[bytes] = []
         self.ended = False
         self.failure: UpstreamError | None = None
         self.left = False
         self.pool: Pool | None = None
         self.connection: UpstreamConnection | None = None
-        self.addresses: deque[Address] = deque()
+        self.addresses: list[Address] = []
         """Where it has not been tried yet."""
         self.slot: Slot[Call] | None = None
         """Where it waits for a connection."""

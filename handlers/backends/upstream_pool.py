@@ -165,7 +165,7 @@ class Pool:
     def _connect(self, call: Call) -> None:
         addresses = self.resolver.known()
         if addresses:
-            call.addresses.extend(addresses)
+            call.addresses = addresses[:]
             self._open(call)
         else:
             self.resolver.ask(lambda found, reason: self._resolved(call, found, reason))
@@ -179,7 +179,7 @@ class Pool:
             self.note_failure(error)
             self._fail(call, error)
         elif self._has_room():
-            call.addresses.extend(addresses)
+            call.addresses = addresses[:]
             self._open(call)
         else:
             self.begin(call)
@@ -193,7 +193,7 @@ class Pool:
 
     def _open(self, call: Call) -> None:
         """Begin to connect to the first of the addresses that are left."""
-        family, address = call.addresses.popleft()
+        family, address = call.addresses.pop(0)
         try:
             connecting = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:

@@ -38,7 +38,8 @@ class ResponseError(Exception):
 class Lines:
     """The checked status line and field lines of one (status, reason, fields), and what they say about framing.
 
-    `plain` when they say nothing about it: the body decides, and the server adds what is to be added.
+    `plain` when they say nothing about it: the body decides, and the server adds what is to be added. A `date` that is
+    said (by an upstream, whose answer is handed on) is left.
     """
 
     __slots__ = ("close", "content_length", "data", "has_date", "plain")
@@ -56,7 +57,7 @@ class Lines:
             lines.append(b"%b: %b\r\n" % (lower, value))
         self.data = b"".join(lines)
         said = {name.lower() for name, _ in fields}
-        self.plain = status not in (204, 304) and said.isdisjoint((b"content-length", b"connection", b"date"))
+        self.plain = status not in (204, 304) and said.isdisjoint((b"content-length", b"connection"))
 
     def _check(self, name: bytes, value: bytes) -> None:
         if not _is(is_token, name):
@@ -119,6 +120,7 @@ class HeadWriter:
         self._date_until = float("-inf")
         self._lines: dict[tuple[int, str | None, Fields], Lines] = {}
         self._last_status = 200
+        self._last_reason: str | None = None
         self._last_fields: Fields = ()
         self._last: Lines | None = None
 
@@ -140,14 +142,15 @@ class HeadWriter:
             lines is None
             or fields is not self._last_fields
             or status != self._last_status
-            or response.reason is not None
+            or response.reason != self._last_reason
         ):
             lines = self._look_up(status, response.reason, fields)
         body = response.body
         if lines.plain and keep_alive and minor and isinstance(body, bytes) and method != "HEAD":
             # The usual response, for which none of what follows makes a difference.
             length = len(body)
-            data = b"%b%bcontent-length: %d\r\n\r\n" % (lines.data, self.date(now), length)
+            date = b"" if lines.has_date else self.date(now)
+            data = b"%b%bcontent-length: %d\r\n\r\n" % (lines.data, date, length)
             return Head(data, length, False, True, True)
         return self._unusual_head(response, lines, method, minor, keep_alive, now)
 
@@ -157,8 +160,7 @@ class HeadWriter:
             lines = self._lines.get(key) or self._keep(key)
         except (AttributeError, TypeError, ValueError) as error:
             raise ResponseError(f"status, reason or fields are of the wrong kind: {error}") from error
-        if reason is None:
-            self._last_status, self._last_fields, self._last = status, fields, lines
+        self._last_status, self._last_reason, self._last_fields, self._last = status, reason, fields, lines
         return lines
 
     def switching(self, fields: Fields, protocol: bytes) -> Head:
