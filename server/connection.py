@@ -34,6 +34,8 @@ REFUSED = 4 * EXCERPT
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+_HEAD_RECEIVED = T.HEAD_RECEIVED
+
 
 class Connection(NearEnd):
     """One client's connection."""
@@ -115,7 +117,7 @@ class Connection(NearEnd):
         self.input = data[self.taken :]
         self.requests += 1
         self.exchange = Exchange(self, request)
-        return T.HEAD_RECEIVED
+        return _HEAD_RECEIVED
 
     def read_body(self, ready: int) -> T | None:  # noqa: ARG002
         """Read once: a piece of the body, its end, or an offence."""

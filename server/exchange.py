@@ -37,6 +37,8 @@ _END = object()
 GATHERED = 256
 """Pieces put together at most, however small they are: others are to have their turn."""
 
+_BACKEND_ANSWERED, _OUTPUT_READY = T.BACKEND_ANSWERED, T.OUTPUT_READY
+
 Application = Callable[[Request], Any]
 """Takes a request; hands back a Response, or a coroutine that does."""
 
@@ -113,7 +115,7 @@ class Exchange:
             return
         self.operation = None
         self._result, self._error = result, error
-        self._connection.service.loop.fire(self._connection, T.BACKEND_ANSWERED)
+        self._connection.service.loop.fire(self._connection, _BACKEND_ANSWERED)
 
     def resume(self) -> T | None:
         """Go on with what the operation brought."""
@@ -217,7 +219,7 @@ class Exchange:
             body = b""
         assert isinstance(body, WHOLE)
         self._connection.outgoing(head.data, body)
-        return T.OUTPUT_READY
+        return _OUTPUT_READY
 
     def _switch(self, tunnel: Tunnel) -> T:
         """Answer 101: what the client waits for from here on is the tunnel."""
@@ -227,7 +229,7 @@ class Exchange:
         service.statuses[101] += 1
         self.operation = tunnel
         self._connection.outgoing(self.head.data)
-        return T.OUTPUT_READY
+        return _OUTPUT_READY
 
     def _compose(self, *, close: bool = False) -> Head:
         """The head of the response. From here on the response has begun."""
@@ -305,7 +307,7 @@ class Exchange:
         if last:
             self._end_pieces()
         self._connection.outgoing(before, piece, after)
-        return T.OUTPUT_READY
+        return _OUTPUT_READY
 
     def _count(self, piece: bytes | File, *, last: bool) -> int:
         """Count `piece`, and hold the sum against the promised length. Raises ResponseError."""

@@ -24,6 +24,8 @@ PIECES = 32
 JOIN_SIZE = 64 * 1024
 """A body up to this size is copied behind its head, to go out in one system call; a larger one has its own."""
 
+_OUTPUT_FLUSHED = T.OUTPUT_FLUSHED
+
 
 class Sender(Machine):
     """A machine that sends responses.
@@ -144,12 +146,12 @@ class Sender(Machine):
     def _flushed(self) -> T | None:
         """All is sent. A response that has more pieces goes on at once, within its allowance for this turn."""
         if self.exchange is None or not self.exchange.has_more:
-            return T.OUTPUT_FLUSHED
+            return _OUTPUT_FLUSHED
         if self._turn != self.service.loop.turns:
             self._turn = self.service.loop.turns
             self._allowance = PIECES
         self._allowance -= 1
-        return T.OUTPUT_FLUSHED if self._allowance else None
+        return _OUTPUT_FLUSHED if self._allowance else None
 
     def produce_output(self) -> T | None:
         """Get the response's next piece."""

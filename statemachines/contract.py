@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Name(enum.StrEnum):
-    """A state or a trigger. A StrEnum because its hash is a C function: 14 ns a look-up where Enum's takes 66."""
+    """A state or a trigger. A StrEnum because its hash is a C function: 14 ns a look-up where Enum's takes 66.
+
+    Naming a member (`T.OUTPUT_FLUSHED`) takes 0.15 us before Python 3.12: shells keep at hand what each request needs.
+    """
 
     @staticmethod
     def _generate_next_value_(name: str, start: int, count: int, last_values: list[Any]) -> str:  # noqa: ARG004

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from handlers.backends.upstream_pool import Pool
 
 _READABLE, _WRITABLE = int(Interest.READABLE), int(Interest.WRITABLE)
+_OUTPUT_FLUSHED = T.OUTPUT_FLUSHED
 
 
 class UpstreamConnection(FarEnd):
@@ -196,7 +197,7 @@ class UpstreamConnection(FarEnd):
                 self.progressed = self.loop.clock()
                 return None
             self.output = b""
-        return T.OUTPUT_FLUSHED
+        return _OUTPUT_FLUSHED
 
     def look_at_input(self) -> T | None:
         """The request is sent; part of its answer may have come while it was."""

@@ -31,6 +31,7 @@ from statemachines.slot import Trigger as SlotTrigger
 from statemachines.upstream import Trigger as T
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_REQUEST_GIVEN = T.REQUEST_GIVEN
 
 
 class Pool:
@@ -91,7 +92,7 @@ class Pool:
                 self.loop.fire(connection, connection.notice_end(0) or T.UPSTREAM_RESET)
                 continue
             self._use(connection, call)
-            self.loop.fire(connection, T.REQUEST_GIVEN)
+            self.loop.fire(connection, _REQUEST_GIVEN)
             return
         if self._has_room():
             self._connect(call)

@@ -26,6 +26,8 @@ READ_SIZE = 64 * 1024
 MAX_EARLY = 128 * 1024
 """Bytes of an answer that are kept while its request is still being sent: two reads, and then it is out of step."""
 
+_ANSWER_ENDED = T.ANSWER_ENDED
+
 
 class Receiver(Machine):
     """A machine that receives answers.
@@ -212,7 +214,7 @@ class Receiver(Machine):
         self.pool.health.succeeded()
         if piece:
             call.pieces.append(piece)
-        return T.ANSWER_ENDED if body.ended else T.HEAD_RECEIVED
+        return _ANSWER_ENDED if body.ended else T.HEAD_RECEIVED
 
     def _end_of_input(self) -> T | None:
         self.at_end = True
