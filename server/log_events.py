@@ -120,8 +120,8 @@ class JSONRequests:
         /,
     ) -> None:
         times = [
-            f"{member}{(microseconds := int(seconds * 1e6 + 0.5)) // 1000}{_THOUSANDTHS[microseconds % 1000]}"
-            for member, seconds in zip(_MEMBERS, spent, strict=True)
+            f"{_MEMBERS[place]}{(microseconds := int(seconds * 1e6 + 0.5)) // 1000}{_THOUSANDTHS[microseconds % 1000]}"
+            for place, seconds in enumerate(spent)
             if seconds
         ]
         self._put(
