@@ -162,6 +162,10 @@ class File:
         self.count = count
         self.owned = owned
 
+    def read(self) -> bytes:
+        """All of it, for a small one; less where the file has become shorter than it was. Raises OSError."""
+        return os.pread(self.descriptor, self.count, self.offset)
+
     def close(self) -> None:
         """Close the descriptor, once; a part of a file that another part owns closes nothing."""
         if self.owned:

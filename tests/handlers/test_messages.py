@@ -81,6 +81,17 @@ def test_a_request_without_a_body_asks_for_none() -> None:
     assert FakeExecutor(pieces=[b"of the next request"]).run(request.read()) == b""
 
 
+def test_a_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    whole = File(os.open(path, os.O_RDONLY), 0, 10)
+    parts = [File(whole.descriptor, *part, owned=False) for part in ((2, 3), (9, 1), (4, 0), (8, 5))]
+    assert [part.read() for part in (whole, *parts)] == [b"0123456789", b"234", b"9", b"", b"89"]
+    whole.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        whole.read()
+
+
 def test_a_file_is_closed_once_and_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import tempfile
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from handlers.echo import echo
 from handlers.messages import File, Piece, Request, Response
+from server.sender import READ_SIZE
 from tests.server.support import (
     EVERY_POLLER,
     GET,
@@ -91,11 +93,34 @@ def test_the_last_byte_of_an_answer_is_not_sent_as_if_more_would_follow() -> Non
             assert client.transport.writes[-1][1] is False, body
 
 
-def test_a_head_that_a_file_follows_shares_its_packet() -> None:
-    with bench_of(file_handler(b"data")) as bench:
+def test_a_small_file_shares_the_system_call_of_its_head() -> None:
+    with bench_of(file_handler(b"x" * READ_SIZE)) as bench:
         client = bench.connect()
         client.send(GET)
-        assert client.transport.writes == [(head(length=4), True)]
+        assert client.transport.writes == [(head(length=READ_SIZE) + b"x" * READ_SIZE, False)]
+
+
+def test_a_head_that_a_larger_file_follows_shares_its_packet() -> None:
+    with bench_of(file_handler(b"x" * (READ_SIZE + 1))) as bench:
+        client = bench.connect()
+        client.send(GET)
+        assert client.transport.writes == [(head(length=READ_SIZE + 1), True)]
+
+
+def test_a_small_file_that_can_not_be_read_cuts_the_answer() -> None:
+    descriptor, name = tempfile.mkstemp()
+    os.close(descriptor)
+    descriptor = os.open(name, os.O_WRONLY)
+    os.unlink(name)
+    with bench_of(lambda _: Response(File(descriptor, 0, 10))) as bench:
+        client = bench.connect()
+        assert client.send(GET) == closed(
+            [Q, O, C],
+            head(length=10),
+            "file_unreadable",
+            "ended: server SENDING_RESPONSE RESPONSE_BROKEN",
+            "1-1 GET / 200 server in SENDING_RESPONSE",
+        )
 
 
 def test_a_file_that_became_shorter_cuts_the_answer() -> None:
