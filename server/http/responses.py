@@ -16,14 +16,15 @@ from email.utils import formatdate
 from mypy_extensions import mypyc_attr
 
 from handlers.grammar import is_length, is_token, is_value
-from handlers.messages import REASONS, WHOLE, Fields, Response
+from handlers.messages import REASONS, WHOLE, Fields, File, Response
 
 _REASON = re.compile(r"[\t\x20-\x7e]*+")
 
 _STATUSES = frozenset(range(200, 600))
 
-KEPT = 256
-"""Combinations of status and fields whose lines are kept."""
+KEPT = 1024
+"""Combinations of status and fields whose lines are kept, in some 1 KiB each: each file has its own, and as many files
+are remembered where they were found."""
 
 
 def _is(grammar: Callable[[bytes], object], value: object) -> bool:
@@ -146,9 +147,9 @@ class HeadWriter:
         ):
             lines = self._look_up(status, response.reason, fields)
         body = response.body
-        if lines.plain and keep_alive and minor and isinstance(body, bytes) and method != "HEAD":
+        length = len(body) if isinstance(body, bytes) else body.count if isinstance(body, File) else -1
+        if length >= 0 and lines.plain and keep_alive and minor and method != "HEAD":
             # The usual response, for which none of what follows makes a difference.
-            length = len(body)
             date = b"" if lines.has_date else self.date(now)
             data = b"%b%bcontent-length: %d\r\n\r\n" % (lines.data, date, length)
             return Head(data, length, False, True, True)
