@@ -38,6 +38,7 @@ HOT = (
     "handlers/router.py",
     "handlers/static.py",
     "handlers/static_conditions.py",
+    "handlers/static_known.py",
     "handlers/static_paths.py",
     "handlers/static_ranges.py",
     "handlers/static_variants.py",

@@ -2,13 +2,14 @@
 
 What is served is decided by `static_paths`; a file's type and compressed variants by `static_variants`; what the client
 has already by `static_conditions`; which part of it is sent by `static_ranges`; a directory without `index.html` is
-shown by `static_listing`, when that was asked for. This module puts them in the order of RFC 9110 section 13.2.2.
+shown by `static_listing`, when that was asked for; `static_known` remembers for a moment what was found. This module
+puts them in the order of RFC 9110 section 13.2.2.
 
 The laws:
 
 - every field of the answer comes from fstat of the descriptor that is sent, so they cannot disagree;
 - a descriptor is either in the response, which owns it, or closed;
-- the body is a File: the server sends it by sendfile(2), and not a byte of it passes through Python.
+- the body is a File: the server sends it by sendfile(2), and but for a small one not a byte passes through Python.
 """
 
 import os
@@ -20,10 +21,11 @@ from urllib.parse import quote_from_bytes
 
 from handlers.backends.threads import in_thread
 from handlers.errors import HTTPError
-from handlers.messages import Answer, Field, File, Request, Response, html_response
-from handlers.static_conditions import Validators, judge, range_applies, validators
+from handlers.messages import Answer, File, Request, Response, html_response
+from handlers.static_conditions import judge, range_applies, validators
+from handlers.static_known import Known, Memory, Version, identity
 from handlers.static_listing import LISTING_FIELDS, listing_page
-from handlers.static_paths import Walk, http_error, locate, missing
+from handlers.static_paths import Walk, Way, http_error, locate, missing
 from handlers.static_ranges import Parts, parse_range
 from handlers.static_variants import acceptable, available, content_type
 
@@ -41,7 +43,8 @@ class StaticFiles:
     `listing` shows directories that have no `index.html`; otherwise they are 404. `cache_control` is by default
     `no-cache`: a cache may keep the file, but asks each time whether it is still the same, which a 304 answers; a
     directory whose files never change (their names have a digest) may say `public, max-age=31536000, immutable`.
-    `now` is the wall clock.
+    `max_known` files are remembered for a moment where they were found; 0 searches for each anew. `now` is the wall
+    clock.
     """
 
     methods = frozenset({"GET", "HEAD"})
@@ -51,6 +54,7 @@ class StaticFiles:
         root: str | os.PathLike[str],
         listing: bool = False,
         max_ranges: int = 16,
+        max_known: int = 1024,
         *,
         cache_control: bytes = b"no-cache",
         now: Callable[[], float] = time.time,
@@ -60,6 +64,7 @@ class StaticFiles:
         self.max_ranges = max_ranges
         self._cache_control = (b"cache-control", cache_control)
         self._now = now
+        self.memory = Memory(max_known)
         with Walk(self.root):
             pass
 
@@ -67,21 +72,27 @@ class StaticFiles:
         """Answer `request`. Raises HTTPError 400, 404, 405, 412, 416, 501 or 503."""
         if request.method not in self.methods:
             return _other_method(request.method)
+        known = self.memory.recall(request.path, self._now())
+        if known is not None:
+            try:
+                return self._send(request, known, known.way)
+            except OSError:
+                self.memory.forget(request.path)  # something is there that was not: it is to be looked at
         segments, is_directory = locate(request.path)
         try:
             with Walk(self.root) as walk:
                 return self._answer(request, walk, segments, is_directory)
         except OSError as error:
-            known = http_error(error)
-            if known is None:
+            failure = http_error(error)
+            if failure is None:
                 raise
-            raise known from None
+            raise failure from None
 
     def _answer(self, request: Request, walk: Walk, segments: list[bytes], is_directory: bool) -> Answer:
         if not walk.descend(segments):
             if is_directory:
                 raise missing()
-            return self._send(request, walk, segments[-1])
+            return self._found(request, walk, segments)
         if not is_directory:
             return _redirect(request, segments)
         try:
@@ -89,44 +100,60 @@ class StaticFiles:
         except FileNotFoundError:
             has_index = False
         if has_index:
-            return self._send(request, walk, INDEX)
+            return self._found(request, walk, [*segments, INDEX])
         if self.listing:
             return self._list(request, segments)
         raise missing()
 
-    def _send(self, request: Request, walk: Walk, name: bytes) -> Response:
-        """The file that `walk` came to; `name` is what it was asked for by."""
-        codings = available(walk, walk.name)
-        descriptor, status, coding = _open(walk, acceptable(codings, request.get(b"accept-encoding")))
+    def _found(self, request: Request, walk: Walk, segments: list[bytes]) -> Response:
+        """The file that `walk` came to by `segments`."""
+        looked, name = self._now(), walk.name
+        way = Way(os.fsencode(self.root), segments[:-1])
+        known = Known(way, name, content_type(segments[-1]), available(walk, name), looked)
+        response = self._send(request, known, walk)
+        if not walk.links:
+            self.memory.keep(request.path, known)
+        return response
+
+    def _send(self, request: Request, known: Known, way: Walk | Way) -> Response:
+        """What is known, opened by `way`."""
+        accepted = acceptable(known.codings, request.get(b"accept-encoding")) if known.codings else []
+        descriptor, status, coding = _open(way, known.name, accepted)
         try:
-            current = validators(status, self._now(), coding)
-            fields = [(b"etag", current.etag), self._cache_control]
-            if codings:
-                # RFC 9110 section 12.5.5: on the plain file too, and on every answer about it.
-                fields.append(_VARY)
-            verdict = judge(request, current, self._now)
+            version = known.versions.get(coding)
+            if version is None or version.identity != identity(status):
+                version = known.versions[coding] = self._version(known, status, coding)
+            verdict = judge(request, version.current, self._now)
             if verdict == 412:
                 raise HTTPError(412, "The file is not the one your condition names.")
             if verdict == 304:
                 # RFC 9110 section 15.4.5
                 os.close(descriptor)
-                return Response(status=304, fields=tuple(fields))
-            fields += ((b"last-modified", current.last_modified), _ACCEPT_RANGES, _NO_SNIFF)
-            if coding:
-                fields.append((b"content-encoding", coding))
-            return self._content(request, current, fields, descriptor, status.st_size, content_type(name))
+                return Response(status=304, fields=version.unchanged)
+            return self._content(request, version, descriptor, status.st_size)
         except BaseException:
             os.close(descriptor)
             raise
 
-    def _content(
-        self, request: Request, current: Validators, fields: list[Field], descriptor: int, size: int, media_type: bytes
-    ) -> Response:
+    def _version(self, known: Known, status: os.stat_result, coding: bytes) -> Version:
+        """The file that `status` describes, as it is told to clients."""
+        current = validators(status, self._now(), coding)
+        unchanged = [(b"etag", current.etag), self._cache_control]
+        if known.codings:
+            # RFC 9110 section 12.5.5: on the plain file too, and on every answer about it.
+            unchanged.append(_VARY)
+        fields = [*unchanged, (b"last-modified", current.last_modified), _ACCEPT_RANGES, _NO_SNIFF]
+        if coding:
+            fields.append((b"content-encoding", coding))
+        fields.append((b"content-type", known.media_type))
+        return Version(identity(status), current, tuple(fields), tuple(unchanged))
+
+    def _content(self, request: Request, version: Version, descriptor: int, size: int) -> Response:
         """All of the file, or the ranges asked for. The caller closes the descriptor when this raises."""
         stretches = None
         # RFC 9110 section 14.2: Range is about GET only.
         value = request.get(b"range") if request.method == "GET" else None
-        if value is not None and range_applies(request, current, self._now):
+        if value is not None and range_applies(request, version.current, self._now):
             stretches = parse_range(value, size, self.max_ranges)
         if stretches == []:
             # RFC 9110 section 15.5.17
@@ -134,22 +161,16 @@ class StaticFiles:
             raise HTTPError(416, f"The file has {size} bytes.", (content_range, _ACCEPT_RANGES))
         if stretches is not None and len(stretches) == 1:
             # RFC 9110 section 15.3.7.1
-            fields += (
-                (b"content-type", media_type),
-                (b"content-range", stretches[0].content_range(size)),
-            )
-            return Response(File(descriptor, *stretches[0]), 206, tuple(fields))
-        if stretches is not None and not any(name == b"content-encoding" for name, _ in fields):
+            content_range = (b"content-range", stretches[0].content_range(size))
+            return Response(File(descriptor, *stretches[0]), 206, (*version.fields, content_range))
+        if stretches is not None and not any(name == b"content-encoding" for name, _ in version.fields):
             # RFC 9110 section 15.3.7.2. Parts of a coded file are left out: clients disagree on where its coding is
             # said, and nobody asks for them.
+            *others, (_, media_type) = version.fields
             parts = Parts(descriptor, stretches, size, media_type)
-            fields += (
-                (b"content-type", b"multipart/byteranges; boundary=" + parts.boundary),
-                (b"content-length", b"%d" % parts.length),
-            )
-            return Response(parts, 206, tuple(fields))
-        fields.append((b"content-type", media_type))
-        return Response(File(descriptor, 0, size), 200, tuple(fields))
+            content_type = (b"content-type", b"multipart/byteranges; boundary=" + parts.boundary)
+            return Response(parts, 206, (*others, content_type, (b"content-length", b"%d" % parts.length)))
+        return Response(File(descriptor, 0, size), 200, version.fields)
 
     def _list(self, request: Request, segments: list[bytes]) -> Coroutine[Any, Any, Response]:
         async def show() -> Response:
@@ -163,12 +184,12 @@ class StaticFiles:
         return show()
 
 
-def _open(walk: Walk, variants: list[tuple[bytes, bytes]]) -> tuple[int, os.stat_result, bytes]:
+def _open(way: Walk | Way, name: bytes, variants: list[tuple[bytes, bytes]]) -> tuple[int, os.stat_result, bytes]:
     """The file, or the first of its variants that can be had; and the coding that it has."""
-    descriptor, status = walk.open(walk.name)
-    for coding, name in variants:
+    descriptor, status = way.open(name)
+    for coding, beside in variants:
         try:
-            variant, variant_status = walk.open(name)
+            variant, variant_status = way.open(beside)
         except OSError:
             continue  # it is only a convenience: a directory, a link, or gone
         if int(variant_status.st_mtime) >= int(status.st_mtime):

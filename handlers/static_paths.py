@@ -14,7 +14,10 @@ That is what openat2(2) does with RESOLVE_BENEATH, but works on every POSIX syst
 openat2, and without ctypes. A link's target may have a hidden name: who made the link meant it (`current ->
 .releases/7`, and the volumes of Kubernetes).
 
-The root itself is opened anew for each request: a directory that is rebuilt, or a link that is switched to the next
+What a walk found without a link on its way is reached again by the names alone: each directory and the file itself are
+opened with O_NOFOLLOW, as on the walk, but without being looked at first.
+
+The root itself is looked up anew for each request: a directory that is rebuilt, or a link that is switched to the next
 release, is served as soon as it is there. All this happens in place, on the loop's thread: it is a few microseconds
 when the kernel knows the directories; a root on a slow network file system deserves a server process of its own.
 """
@@ -118,6 +121,8 @@ class Walk:
     def __init__(self, root: str | bytes) -> None:
         self._directories = [os.open(root, _DIRECTORY)]
         self.name = b""
+        self.links = 0
+        """How many were followed."""
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +135,6 @@ class Walk:
     def descend(self, names: Iterable[bytes]) -> bool:
         """Go down along `names`, following links. True: to a directory. False: to a file, whose name is `name`."""
         pending = deque(names)
-        links = 0
         while pending:
             name = pending.popleft()
             if name == b"..":
@@ -144,23 +148,15 @@ class Walk:
                     return False
                 if kind == stat.S_IFDIR and self._enter(name):
                     continue
-                links += 1
-                if kind not in (stat.S_IFDIR, stat.S_IFLNK) or links > MAX_LINKS:
+                self.links += 1
+                if kind not in (stat.S_IFDIR, stat.S_IFLNK) or self.links > MAX_LINKS:
                     raise _outside()
                 pending.extendleft(reversed(self._target(name)))
         return True
 
     def open(self, name: bytes) -> tuple[int, os.stat_result]:
         """A descriptor of the regular file `name` in this directory, and what fstat says of it."""
-        descriptor = os.open(name, _FILE, dir_fd=self._directories[-1])
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise _outside()
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor, status
+        return _open(name, self._directories[-1])
 
     def has(self, name: bytes) -> bool:
         """Whether there is something called `name` in this directory; `open` tells whether it is a file."""
@@ -197,6 +193,45 @@ class Walk:
         if target.startswith(b"/"):
             raise _outside()
         return target.split(b"/")
+
+
+class Way:
+    """A way down from `root` through `directories`, on which a walk met no link. It is gone anew each time, as the walk
+    was; what has become a link on it, or anything but a directory, is an error.
+    """
+
+    __slots__ = ("_first", "_others")
+
+    def __init__(self, root: bytes, directories: list[bytes]) -> None:
+        # The root needs no descriptor: the kernel passes through it to what is directly in it.
+        self._first = os.path.join(root, directories[0] if directories else b"")
+        self._others = directories[1:] if directories else None
+
+    def open(self, name: bytes) -> tuple[int, os.stat_result]:
+        """As Walk.open."""
+        if self._others is None:
+            return _open(self._first + name, None)
+        directory = os.open(self._first, _DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for other in self._others:
+                deeper = os.open(other, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                os.close(directory)
+                directory = deeper
+            return _open(name, directory)
+        finally:
+            os.close(directory)
+
+
+def _open(name: bytes, directory: int | None) -> tuple[int, os.stat_result]:
+    descriptor = os.open(name, _FILE, dir_fd=directory)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _outside()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, status
 
 
 def _outside() -> FileNotFoundError:

@@ -101,6 +101,11 @@ class Limits:
     )
     max_linger: int = _limit(256 * 1024, "bytes", "discarded after our last answer before we close")
     max_ranges: int = _limit(16, "ranges", "in one request for a file; beyond it the whole file is sent")
+    max_known_files: int = _limit(
+        1024,
+        "files",
+        "of a directory remembered for a second where they were found, in 2 KiB each; 0 searches for each anew",
+    )
     max_accepts: int = _limit(64, "connections", "accepted in one go, so that those already here get their turn")
     max_connections: int = _limit(
         0,

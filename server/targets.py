@@ -82,7 +82,7 @@ def resolve(
     if target is None:
         return _mail_site(database, limits or Limits())
     if os.path.isdir(target):
-        return _directory(target, listing, (limits or Limits()).max_ranges)
+        return _directory(target, listing, limits or Limits())
     if ":" in target and not target.startswith(("/", ".")):
         return _application(target)
     raise TargetError(_unknown(target))
@@ -161,13 +161,13 @@ def _check_place(path: str) -> None:
 # --- a directory
 
 
-def _directory(root: str, listing: bool, max_ranges: int) -> Target:
+def _directory(root: str, listing: bool, limits: Limits) -> Target:
     if not os.access(root, os.R_OK | os.X_OK):
         raise TargetError(f"{root}: permission denied: allow this user to read and enter it")
     from handlers.static import StaticFiles
 
     try:
-        files = StaticFiles(root, listing=listing, max_ranges=max_ranges)
+        files = StaticFiles(root, listing, limits.max_ranges, limits.max_known_files)
     except OSError as error:
         raise TargetError(f"{root}: {error.strerror}") from error
     return Target(files, f"files in {os.path.realpath(root)}{', with listings' if listing else ''}")

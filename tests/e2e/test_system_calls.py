@@ -84,6 +84,24 @@ def test_a_request_on_a_kept_connection_is_a_wait_a_recv_and_a_send(
 
 
 @pytest.mark.usefixtures("tracing")
+def test_a_small_file_is_opened_read_closed_and_sent(start: Start, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "file").write_bytes(b"x" * 8192)
+    server = start("--no-access-log", "--max-requests", "1000000", target=str(root))
+    with Client(server.address) as client:
+        client.get("/file")
+        with traced(server, tmp_path / "out") as counts:
+            for _ in range(REQUESTS):
+                assert len(client.get("/file").body) == 8192
+    figure(f"system calls of {REQUESTS} requests for a small file: {counts}")
+    looking = {name: counts.get(name, 0) for name in ("openat", "newfstatat", "fstat", "close", "pread64")}
+    # Each second it is searched for: what lies beside it, too.
+    assert all(count <= REQUESTS * 1.2 for count in looking.values()), looking
+    assert (counts["recvfrom"], counts["sendto"], counts.get("sendfile", 0)) == (REQUESTS, REQUESTS, 0)
+
+
+@pytest.mark.usefixtures("tracing")
 def test_requests_of_many_connections_share_a_wait(start: Start, tmp_path: Path) -> None:
     server = start("--no-access-log", "--max-requests", "1000000")
     with clients(server.address, 50, request("/json")) as opened:

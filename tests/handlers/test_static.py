@@ -14,6 +14,7 @@ from handlers.errors import HTTPError
 from handlers.messages import File, Request, Response
 from handlers.router import Router
 from handlers.static import StaticFiles
+from handlers.static_known import FRESH
 from tests.handlers.running import FakeExecutor
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -448,6 +449,197 @@ class TestMounted:
     def test_nothing_above_the_prefix_is_reached(self, router: Router) -> None:
         assert refusal(router, "/my%20files/../my%20files/data.bin").status == 404
         assert ask(router, "/my%20files/sub/../data.bin").status == 200
+
+
+class Clock:
+    """The wall clock, set by hand."""
+
+    def __init__(self) -> None:
+        self.now = now()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def forward(self) -> None:
+        """By as long as anything is remembered."""
+        self.now += FRESH
+
+
+class TestAgain:
+    """A file that was asked for a moment ago, and what has become of it since."""
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def files(self, root: Path, clock: Clock) -> StaticFiles:
+        files = StaticFiles(root, now=clock)
+        for target in ("/", "/data.bin", "/in.txt", "/sub/", "/sub/index.html"):
+            assert ask(files, target).status == 200
+        return files
+
+    @pytest.fixture
+    def looks(self, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+        """The names that are looked for from here on."""
+        looked: list[bytes] = []
+
+        def note(name: bytes, mode: int, *, dir_fd: int) -> bool:
+            looked.append(name)
+            return False
+
+        monkeypatch.setattr(static_paths.os, "access", note)  # type: ignore[attr-defined]
+        return looked
+
+    def test_it_is_searched_for_again_only_after_a_moment(
+        self, files: StaticFiles, clock: Clock, looks: list[bytes]
+    ) -> None:
+        clock.now += FRESH - 0.001
+        assert ask(files, "/data.bin").body == CONTENT
+        assert ask(files, "/sub/").body == b"<h1>sub"
+        assert looks == []
+        clock.now += 0.001
+        assert ask(files, "/data.bin").body == CONTENT
+        assert looks == [b"data.bin.br", b"data.bin.zst", b"data.bin.gz"]
+
+    @pytest.mark.parametrize(("bound", "searches"), [(0, 4), (1, 4), (2, 2)])
+    def test_as_many_files_are_remembered_as_the_operator_allows(
+        self, root: Path, looks: list[bytes], bound: int, searches: int
+    ) -> None:
+        files = StaticFiles(root, max_known=bound, now=now)
+        for target in ("/data.bin", "/index.html") * 2:
+            assert ask(files, target).status == 200
+        assert len(looks) == 3 * searches
+
+    @pytest.mark.parametrize(
+        "fields", [{}, {"range": b"bytes=1-2"}, {"range": b"bytes=0-0,2-2"}, {"if_none_match": b"*"}]
+    )
+    def test_the_answer_is_the_same(self, files: StaticFiles, root: Path, fields: dict[str, bytes]) -> None:
+        replies = [ask(one, "/data.bin", "GET", **fields) for one in (files, StaticFiles(root, now=now))]
+        for reply in replies:
+            reply.fields.pop(b"content-type", None)  # the boundary
+        assert replies[0].fields == replies[1].fields
+        assert replies[0].status == replies[1].status
+
+    def test_a_file_that_was_changed_in_place_is_sent_as_it_is(self, files: StaticFiles, root: Path) -> None:
+        before = ask(files, "/data.bin")
+        (root / "data.bin").write_bytes(b"changed")
+        after = ask(files, "/data.bin", if_none_match=before.fields[b"etag"])
+        assert (after.status, after.body) == (200, b"changed")
+        assert after.fields[b"last-modified"] != DATE
+
+    def test_a_file_that_was_replaced_is_sent_as_it_is(self, files: StaticFiles, root: Path) -> None:
+        before = ask(files, "/data.bin")
+        (root / "new").write_bytes(CONTENT[::-1])
+        os.utime(root / "new", (SECONDS, SECONDS))
+        (root / "new").replace(root / "data.bin")
+        after = ask(files, "/data.bin")
+        assert after.body == CONTENT[::-1]
+        assert after.fields[b"etag"] != before.fields[b"etag"]
+
+    def test_a_file_that_was_deleted_is_404_until_it_is_back(self, files: StaticFiles, root: Path) -> None:
+        (root / "data.bin").unlink()
+        (root / "sub" / "index.html").unlink()
+        for target in ("/data.bin", "/data.bin", "/sub/", "/sub/index.html"):
+            assert refusal(files, target).status == 404
+        (root / "data.bin").write_bytes(b"back")
+        assert ask(files, "/data.bin").body == b"back"
+
+    def test_a_variant_that_was_added_is_sent_after_a_moment(
+        self, files: StaticFiles, root: Path, clock: Clock
+    ) -> None:
+        (root / "data.bin.gz").write_bytes(b"gz")
+        reply = ask(files, "/data.bin", accept_encoding=b"gzip")
+        assert (reply.body, b"vary" in reply.fields) == (CONTENT, False)
+        clock.forward()
+        reply = ask(files, "/data.bin", accept_encoding=b"gzip")
+        assert (reply.body, reply.fields[b"vary"]) == (b"gz", b"accept-encoding")
+        reply = ask(files, "/data.bin")
+        assert (reply.body, reply.fields[b"vary"]) == (CONTENT, b"accept-encoding")
+
+    def test_a_variant_that_changed_or_went_is_noticed_at_once(
+        self, files: StaticFiles, root: Path, clock: Clock
+    ) -> None:
+        (root / "data.bin.gz").write_bytes(b"gz")
+        clock.forward()
+        tags = {ask(files, "/data.bin", accept_encoding=b"gzip").fields[b"etag"]}
+        (root / "data.bin.gz").write_bytes(b"better")
+        reply = ask(files, "/data.bin", accept_encoding=b"gzip")
+        assert reply.body == b"better"
+        tags.add(reply.fields[b"etag"])
+        os.utime(root / "data.bin.gz", (SECONDS - 1, SECONDS - 1))
+        reply = ask(files, "/data.bin", accept_encoding=b"gzip")
+        assert (reply.body, b"content-encoding" in reply.fields) == (CONTENT, False), "it is older than the file"
+        tags.add(reply.fields[b"etag"])
+        (root / "data.bin.gz").unlink()
+        reply = ask(files, "/data.bin", accept_encoding=b"gzip")
+        assert (reply.body, reply.fields[b"vary"]) == (CONTENT, b"accept-encoding")
+        assert len(tags) == 3
+        clock.forward()
+        assert b"vary" not in ask(files, "/data.bin", accept_encoding=b"gzip").fields
+
+    @pytest.mark.parametrize(
+        ("target", "body"), [("sub/index.html", b"<h1>sub"), ("../secret.txt", None), ("/etc/passwd", None)]
+    )
+    def test_a_file_that_has_become_a_link_is_where_that_leads(
+        self, files: StaticFiles, root: Path, target: str, body: bytes | None
+    ) -> None:
+        (root / "data.bin").unlink()
+        (root / "data.bin").symlink_to(target)
+        for _ in range(2):
+            if body is None:
+                assert refusal(files, "/data.bin").status == 404
+            else:
+                assert ask(files, "/data.bin").body == body
+
+    @pytest.mark.parametrize(("target", "body"), [("bare", b"<h1>bare"), ("../outside", None)])
+    def test_a_directory_that_has_become_a_link_is_where_that_leads(
+        self, files: StaticFiles, root: Path, target: str, body: bytes | None
+    ) -> None:
+        (root.parent / "outside").mkdir()
+        (root.parent / "outside" / "index.html").write_text("secret")
+        (root / "bare" / "index.html").write_text("<h1>bare")
+        (root / "sub").rename(root / "was")
+        (root / "sub").symlink_to(target)
+        for path in ("/sub/index.html", "/sub/"):
+            if body is None:
+                assert refusal(files, path).status == 404
+            else:
+                assert ask(files, path).body == body
+
+    def test_a_link_that_was_switched_leads_elsewhere_at_once(self, files: StaticFiles, root: Path) -> None:
+        (root / "in.txt").unlink()
+        (root / "in.txt").symlink_to("data.bin")
+        assert ask(files, "/in.txt").body == CONTENT
+        (root / "in.txt").unlink()
+        (root / "in.txt").symlink_to("../secret.txt")
+        assert refusal(files, "/in.txt").status == 404
+
+    def test_a_file_that_has_become_something_else_is_that(self, files: StaticFiles, root: Path) -> None:
+        (root / "data.bin").unlink()
+        (root / "data.bin").mkdir()
+        assert ask(files, "/data.bin").status == 301
+        (root / "sub" / "index.html").unlink()
+        os.mkfifo(root / "sub" / "index.html")
+        assert refusal(files, "/sub/index.html").status == 404
+        assert refusal(files, "/sub/").status == 404
+
+    def test_a_root_that_was_moved_is_gone_at_once(self, files: StaticFiles, root: Path) -> None:
+        root.rename(root.with_name("old"))
+        assert refusal(files, "/data.bin").status == 404
+        assert refusal(files, "/sub/index.html").status == 404
+
+    def test_without_descriptors_it_is_503(self, files: StaticFiles) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        spare = os.open("/", os.O_RDONLY)
+        os.close(spare)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spare, hard))
+        try:
+            with pytest.raises(HTTPError) as caught:
+                files(Request("GET", "/data.bin", ()))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert caught.value.status == 503
 
 
 def test_without_descriptors_it_is_503_with_retry_after(files: StaticFiles) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.errors import HTTPError
-from handlers.static_paths import MAX_LINKS, Walk, http_error, locate
+from handlers.static_paths import MAX_LINKS, Walk, Way, http_error, locate
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -289,6 +289,51 @@ def test_a_fifo_a_socket_and_a_device_are_missing_and_nothing_waits(root: Path) 
             read(root, name)
         with pytest.raises(OSError, match="Invalid argument"):
             read(root, f"{name}/x")
+
+
+class TestWay:
+    """The way that a walk has found, gone again."""
+
+    @staticmethod
+    def read(root: Path, *names: str) -> bytes:
+        *directories, name = (os.fsencode(name) for name in names)
+        descriptor, status = Way(os.fsencode(root), directories).open(name)
+        try:
+            return os.read(descriptor, status.st_size)
+        finally:
+            os.close(descriptor)
+
+    def test_it_leads_to_the_file(self, root: Path) -> None:
+        (root / "top").write_text("top")
+        (root / "a" / "below").write_text("below")
+        assert self.read(root, "top") == b"top"
+        assert self.read(root, "a", "below") == b"below"
+        assert self.read(root, "a", "b", "file") == b"file"
+
+    def test_a_root_may_be_reached_by_a_link(self, root: Path) -> None:
+        (root.parent / "link").symlink_to("root")
+        assert self.read(root.parent / "link", "a", "b", "file") == b"file"
+        assert self.read(Path("/"), *root.parts[1:], "a", "b", "file") == b"file"
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("to_file", "out_file", "absolute", "to_directory/file", "a/self/b/file", "a/top/a/b/file", "a/b/link"),
+            *("out_directory/secret.txt", "a/out/secret.txt", "absolute_inside/b/file", "a", "a/b", "a/b/file/x", "x"),
+        ],
+    )
+    def test_no_link_is_followed_and_nothing_but_a_file_is_opened(self, root: Path, path: str) -> None:
+        (root / "a" / "b" / "link").symlink_to("file")
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - the errno is what matters
+            self.read(root, *path.split("/"))
+        answer = http_error(caught.value)
+        assert answer is not None
+        assert answer.status == 404
+
+    def test_a_fifo_is_no_file_and_nothing_waits(self, root: Path) -> None:
+        os.mkfifo(root / "a" / "fifo")
+        with pytest.raises(FileNotFoundError):
+            self.read(root, "a", "fifo")
 
 
 class TestMeanwhile:

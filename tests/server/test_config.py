@@ -21,7 +21,7 @@ DEADLINES = {
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_limit_has_a_unit_a_reason_and_a_default_of_its_kind(option: object) -> None:
     (found,) = [field for field in fields(Limits) if field is option]
-    units = ("seconds", "bytes", "bytes/s", "requests", "responses", "fields", "ranges", "connections")
+    units = ("seconds", "bytes", "bytes/s", "requests", "responses", "fields", "ranges", "files", "connections")
     assert found.metadata["unit"] in (*units, *UNITS)
     assert len(found.metadata["help"]) > 10
     assert not found.metadata["help"].endswith(".")
@@ -82,6 +82,7 @@ PROMISED = {
     "max_output": 64 * 1024,
     "max_linger": 256 * 1024,
     "max_ranges": 16,
+    "max_known_files": 1024,
     "max_accepts": 64,
     "max_connections": 0,
 }

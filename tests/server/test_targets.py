@@ -167,14 +167,14 @@ def test_a_directory_is_served_with_listings_when_asked(here: Path) -> None:
     assert resolve(".", listing=True).description == f"files in {here}, with listings"
 
 
-def test_a_directory_keeps_the_limit_of_ranges() -> None:
-    files = resolve(".", limits=Limits(max_ranges=3)).application
+def test_a_directory_keeps_its_limits() -> None:
+    files = resolve(".", limits=Limits(max_ranges=3, max_known_files=5)).application
     assert isinstance(files, StaticFiles)
-    assert (files.max_ranges, files.listing) == (3, False)
+    assert (files.max_ranges, files.memory.bound, files.listing) == (3, 5, False)
 
 
 def test_a_directory_that_cannot_be_opened_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(root: str, **options: object) -> None:
+    def fail(root: str, *options: object) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("handlers.static.StaticFiles", fail)
