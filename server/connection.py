@@ -318,7 +318,7 @@ class Connection(NearEnd):
         exchange.abandon()
         accept = exchange.request.get(b"accept") if exchange.request is not None else None
         exchange.begin(error_response(error, accept), close=True)
-        return self.send_output()
+        return self.write()
 
     # --- actions: the end of an exchange, and of the connection
 
@@ -348,7 +348,7 @@ class Connection(NearEnd):
         exchange = self.exchange
         assert exchange is not None
         self.exchange = self.body = None
-        if exchange.has_more or exchange.operation is not None or end is not None:
+        if exchange.pieces is not None or exchange.operation is not None or end is not None:
             exchange.abandon()
         if self.service.logs.access:
             tell_request(self, exchange, end)

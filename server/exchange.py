@@ -59,12 +59,12 @@ class Exchange:
         "_connection",
         "_error",
         "_held",
-        "_pieces",
         "_result",
         "_steps",
         "_waits",
         "head",
         "operation",
+        "pieces",
         "produced",
         "request",
         "response",
@@ -80,10 +80,11 @@ class Exchange:
         """What the handler waits for, while it does."""
         self.produced = 0
         """Bytes of a streamed body handed to the connection."""
+        self.pieces: Any = None
+        """What produces the rest of a streamed response, while there is more."""
         self._result: object = None
         self._error: BaseException | None = None
         self._steps: _Steps | None = None
-        self._pieces: Any = None
         self._held: object = _END
         """A piece that could not be put together with those before it."""
         self._waits = False
@@ -139,7 +140,7 @@ class Exchange:
                 return self._produced(stop.value) if self.response is not None else self._answered(stop.value)
             except BaseException as raised:  # noqa: BLE001 - as in `call`
                 self._steps = None
-                if isinstance(raised, StopAsyncIteration) and self._pieces is not None:
+                if isinstance(raised, StopAsyncIteration) and self.pieces is not None:
                     return self._hand_out(b"", last=True)
                 return self._failed(raised)
             result = error = None
@@ -174,7 +175,7 @@ class Exchange:
             error = HTTPError(500)
         elif error.cause:
             tell_cause(self._connection, self.request, error)
-        if self._pieces is not None:
+        if self.pieces is not None:
             self._end_pieces()
         return self.begin(self._error_response(error))
 
@@ -207,7 +208,7 @@ class Exchange:
             if streamed and isinstance(body, Tunnel):
                 return self._switch(body)
             if streamed and (self.request is None or self.request.method != "HEAD"):
-                self._pieces = body.__aiter__() if isinstance(body, AsyncIterable) else iter(body)  # type: ignore[arg-type]
+                self.pieces = body.__aiter__() if isinstance(body, AsyncIterable) else iter(body)  # type: ignore[arg-type]
                 self._waits = isinstance(body, AsyncIterable)
                 return self.produce()
             head = self._compose(close=close)
@@ -243,18 +244,13 @@ class Exchange:
         connection.last_out = head.data[:EXCERPT]
         return head
 
-    @property
-    def has_more(self) -> bool:
-        """Whether the response has further pieces to be produced."""
-        return self._pieces is not None
-
     def produce(self) -> T | None:
         """Get the next piece; OUTPUT_READY, BODY_WANTED, RESPONSE_BROKEN, or None to wait for an operation."""
         try:
             if self._waits:
-                self._steps = self._pieces.__anext__().__await__()
+                self._steps = self.pieces.__anext__().__await__()
                 return self._step()
-            piece = self._gather(self._pieces)
+            piece = self._gather(self.pieces)
         except BaseException as error:  # noqa: BLE001 - as in `call`
             return self._failed(error)
         return self._hand_out(b"", last=True) if piece is _END else self._produced(piece)
@@ -331,11 +327,11 @@ class Exchange:
         steps, self._steps = self._steps, None
         if steps is not None:
             self._guarded(lambda: _unwind(steps))
-        if self._pieces is not None:
+        if self.pieces is not None:
             self._end_pieces()
 
     def _end_pieces(self) -> None:
-        pieces, self._pieces = self._pieces, None
+        pieces, self.pieces = self.pieces, None
         held, self._held = self._held, _END
         self._discard(held)
         self._discard(pieces)

@@ -175,7 +175,10 @@ class Loop:
         for descriptor, ready in events:
             machine = machines.get(descriptor)
             if machine is not None:
-                self._dispatch(machine, ready)
+                if ready & machine.node.heeds:
+                    self._step(machine, ready)
+                else:
+                    self._register(machine)
                 if machine.since - since > TOGETHER and self._presumed:
                     self._flush()
                     since = self.clock()
@@ -242,14 +245,11 @@ class Loop:
             return None
         return max(0.0, self._next_sweep - self.clock())
 
-    def _dispatch(self, machine: Machine, ready: int) -> None:
-        node = machine.node
-        if not ready & node.heeds:
-            self._register(machine)
-            return
+    def _step(self, machine: Machine, ready: int) -> None:
+        """Let `machine` look at its descriptor and run to completion. `ready` is 0 where nothing was reported."""
         self.stepping = machine
         try:
-            trigger = node.when_ready(machine, ready)
+            trigger = machine.node.when_ready(machine, ready)
             if trigger is not None:
                 machine.engine.fire(machine, trigger)
         except Exception as error:  # noqa: BLE001 - one machine's fault must not end the others
@@ -287,24 +287,13 @@ class Loop:
         revisits, self._revisits = self._revisits, []
         for machine in revisits:
             if machine.node.mask & READABLE and self.machines.get(machine.descriptor) is machine:
-                self._dispatch_unreported(machine)
+                self._step(machine, 0)
 
     def _flush(self) -> None:
         presumed, self._presumed = self._presumed, []
         for machine in presumed:
             if machine.node.mask & WRITABLE and self.machines.get(machine.descriptor) is machine:
-                self._dispatch_unreported(machine)
-
-    def _dispatch_unreported(self, machine: Machine) -> None:
-        """As `_dispatch`, with readiness 0: nothing is known to be new at the descriptor."""
-        self.stepping = machine
-        try:
-            trigger = machine.node.when_ready(machine, 0)
-            if trigger is not None:
-                machine.engine.fire(machine, trigger)
-        except Exception as error:  # noqa: BLE001 - one machine's fault must not end the others
-            self._close_crashed(machine, error)
-        self._look_after(machine)
+                self._step(machine, 0)
 
     def _close_crashed(self, machine: Machine, error: Exception) -> None:
         """A shell has raised: tell, and close that machine the way an operator would. One that can not be closed so

@@ -73,11 +73,7 @@ class Sender(Machine):
 
     def has_more_output(self) -> bool:
         """Whether the response has further pieces to be produced."""
-        return self.exchange is not None and self.exchange.has_more
-
-    def write(self, ready: int) -> T | None:  # noqa: ARG002
-        """The socket takes bytes again."""
-        return self.send_output()
+        return self.exchange is not None and self.exchange.pieces is not None
 
     def outgoing(self, output: bytes, body: bytes | File = b"", tail: bytes = b"") -> None:
         """Take what is to be sent next: a head or a chunk's frame, then a body or a piece of one, then its end."""
@@ -97,11 +93,11 @@ class Sender(Machine):
     def queue_output(self) -> T | None:
         """The answers of a turn leave together: the first bytes of one wait for the turn's end, the others do not."""
         if self.sent:
-            return self.send_output()
+            return self.write()
         self.service.loop.presume_writable(self)
         return None
 
-    def send_output(self) -> T | None:
+    def write(self, ready: int = 0) -> T | None:  # noqa: ARG002
         """Write until all is sent, the socket takes no more, or others are to have their turn."""
         transport = self.transport
         try:
@@ -160,7 +156,7 @@ class Sender(Machine):
 
     def _flushed(self) -> T | None:
         """All is sent. A response that has more pieces goes on at once, within its allowance for this turn."""
-        if self.exchange is None or not self.exchange.has_more:
+        if self.exchange is None or self.exchange.pieces is None:
             return _OUTPUT_FLUSHED
         if self._turn != self.service.loop.turns:
             self._turn = self.service.loop.turns
