@@ -3,6 +3,7 @@
 pytest tests/e2e --poller poll --parser h11 --dispatch transitions
 """
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # a worker is measured, the processes that its tests start are not
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     config.addinivalue_line("markers", "many: needs more than a thousand connections: not for select")
 
 
