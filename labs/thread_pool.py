@@ -18,7 +18,7 @@ from labs import one_at_a_time
 from labs.costs import Cost, cost, table
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.measuring import amount, switch_seconds
-from labs.one_at_a_time import KEY, lanes, visits
+from labs.one_at_a_time import KEY, Visit, lanes, visits
 from labs.plotting import Axis, Line, Tone, lines, timeline
 from labs.serving import serving
 
@@ -88,36 +88,46 @@ def run(stage: Stage) -> Findings:
                 "Reserved is address space (VmSize); memory is the process's own. Both as they grew with the clients.",
             )
         ],
-        {
-            "thread-pool": timeline(
-                "A pool of three threads, and four clients",
-                "Three are served at once. The fourth waits until one of them leaves, though none of them asks more.",
-                lanes(made),
-                key=KEY,
-            ),
-            "thread-pool-memory": lines(
-                "What a thread reserves, and what it uses",
-                "A thread for each client: address space and memory of the process, grown by its clients.",
-                [
-                    Line("reserved", [(c.held, c.reserved * c.held / 2**20) for c in costs], Tone.WARM),
-                    Line("really used", [(c.held, c.memory * c.held / 2**20) for c in costs], Tone.OURS),
-                ],
-                Axis("clients, each with a thread", log=True),
-                Axis("MiB", log=True),
-            ),
-        },
+        _plots(made, costs),
         [
-            Claim(
-                "pool-bound",
-                f"with 3 threads, 3 clients waited at most {duration(figures['others waited'])}; the fourth "
-                f"{duration(fourth.wait)}, until one had left",
-                verdict(fourth.answered >= first_gone > max(visit.answered for visit in made[:-1])),
-                "A thread belongs to its client until that leaves, also while the client is silent.",
-            ),
+            _bound(made),
             _stacks(*costs[-2:]),
             _switches(most, switch, share),
         ],
         figures,
+    )
+
+
+def _plots(made: list[Visit], costs: list[Cost]) -> dict[str, str]:
+    return {
+        "thread-pool": timeline(
+            "A pool of three threads, and four clients",
+            "Three are served at once. The fourth waits until one of them leaves, though none of them asks more.",
+            lanes(made),
+            key=KEY,
+        ),
+        "thread-pool-memory": lines(
+            "What a thread reserves, and what it uses",
+            "A thread for each client: address space and memory of the process, grown by its clients.",
+            [
+                Line("reserved", [(c.held, c.reserved * c.held / 2**20) for c in costs], Tone.WARM),
+                Line("really used", [(c.held, c.memory * c.held / 2**20) for c in costs], Tone.OURS),
+            ],
+            Axis("clients, each with a thread", log=True),
+            Axis("MiB", log=True),
+        ),
+    }
+
+
+def _bound(made: list[Visit]) -> Claim:
+    *others, fourth = made
+    waited = max(visit.wait for visit in others)
+    return Claim(
+        "pool-bound",
+        f"with 3 threads, 3 clients waited at most {duration(waited)}; the fourth "
+        f"{duration(fourth.wait)}, until one had left",
+        verdict(fourth.answered >= min(visit.left for visit in others) > max(visit.answered for visit in others)),
+        "A thread belongs to its client until that leaves, also while the client is silent.",
     )
 
 
