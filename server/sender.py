@@ -162,7 +162,7 @@ class Sender(Machine):
             self._turn = self.service.loop.turns
             self._allowance = PIECES
         self._allowance -= 1
-        return _OUTPUT_FLUSHED if self._allowance else None
+        return _OUTPUT_FLUSHED if self._allowance > 0 else None
 
     def produce_output(self) -> T | None:
         """Get the response's next piece."""

@@ -4,6 +4,7 @@ import errno
 import itertools
 import os
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from handlers.echo import echo
 from handlers.messages import File, Piece, Request, Response
-from server.sender import READ_SIZE
+from server.sender import PIECES, READ_SIZE
 from tests.server.support import (
     EVERY_POLLER,
     GET,
@@ -20,6 +21,7 @@ from tests.server.support import (
     A,
     C,
     O,
+    Pending,
     Q,
     bench_of,
     closed,
@@ -197,6 +199,36 @@ def test_a_file_that_can_not_be_closed_harms_no_answer(data: bytes) -> None:
         client = bench.connect()
         whole = client.send(GET)
         assert (whole.state, whole.sent) == (A, head(length=len(data)) + data)
+
+
+def test_the_pieces_of_a_turn_are_counted_however_often_it_looks_at_the_connection() -> None:
+    """An answer that a sweep has brought is both reported writable and presumed to be, in the turn behind it."""
+    produced, waits = 0, Pending()
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal produced
+        while produced < 10 * PIECES:
+            produced += 1
+            yield b"x" * 65_536
+
+    def take_all(data: bytes | memoryview, more: bool = False) -> int:
+        return len(data)
+
+    async def application(request: Request) -> Response:
+        await waits
+        return Response(pieces())
+
+    with bench_of(application) as bench:
+        client = bench.connect()
+        client.transport.write = take_all  # type: ignore[method-assign]
+        client.send(GET)
+        bench.loop.call_at(bench.clock(), waits.finish)
+        bench.turn()
+        assert (client.connection.state, produced) == (O, 1)
+        bench.turn()
+        assert (client.connection.state, produced) == (O, PIECES)
+        bench.settle()
+        assert client.connection.state is A
 
 
 # --- output that the socket takes piece by piece
