@@ -119,6 +119,16 @@ class Loop:
         """At the end of the turn look at `machine` as if it were writable, which a socket usually is."""
         self._presumed.append(machine)
 
+    def hasten(self, since: float) -> float:
+        """Between two of a step's many parts: what is presumed writable since `since` does not wait for all of them.
+        Hands back since when the others wait."""
+        if not self._presumed or self.clock() - since <= TOGETHER:
+            return since
+        stepping = self.stepping
+        self._flush()
+        self.stepping = stepping
+        return self.clock()
+
     def attend(self, machine: Machine, interest: int | None) -> None:
         """Of what `machine`'s state waits for, wait for so much; None: not even for a hang-up."""
         machine.registered = machine.node.mask  # as far as it is widened: by whoever calls this
@@ -183,7 +193,7 @@ class Loop:
                     self._flush()
                     since = self.clock()
         if self._revisits:
-            self._revisit()
+            self._revisit(since)
         if self._presumed:
             self._flush()
         self.stepping = None
@@ -283,11 +293,14 @@ class Loop:
         else:
             machine.registered = machine.node.mask
 
-    def _revisit(self) -> None:
+    def _revisit(self, since: float) -> None:
         revisits, self._revisits = self._revisits, []
         for machine in revisits:
             if machine.node.mask & READABLE and self.machines.get(machine.descriptor) is machine:
                 self._step(machine, 0)
+                if machine.since - since > TOGETHER and self._presumed:
+                    self._flush()
+                    since = self.clock()
 
     def _flush(self) -> None:
         presumed, self._presumed = self._presumed, []
@@ -361,11 +374,14 @@ class WakeUp(Machine):
         """Take the wake-up, then run what has been left; what comes meanwhile wakes the loop again."""
         os.read(self.descriptor, 8)
         self._pending = False
+        loop = self._loop
+        since = loop.now
         for _ in range(len(self._calls)):
             try:
                 self._calls.popleft()()
             except Exception as error:  # noqa: BLE001 - nobody could call any more if the wake-up ended for it
-                self._loop.crashed(self, error)
+                loop.crashed(self, error)
+            since = loop.hasten(since)
 
     def close(self) -> None:
         """Close the descriptor, or both ends of the pipe. A thread that calls later finds a wake-up that is pending for

@@ -435,6 +435,52 @@ def test_what_is_presumed_writable_does_not_wait_long_for_the_others(yard: Yard)
     assert order == ["a", "b", "a writes", "b writes", "c", "d", "c writes", "d writes"]
 
 
+def test_what_is_presumed_writable_does_not_wait_long_for_those_that_are_revisited(yard: Yard) -> None:
+    order: list[str] = []
+
+    def asks(name: str, seconds: float) -> Callable[[], Name]:
+        def ask() -> Name:
+            order.append(name)
+            yard.clock.now += seconds
+            yard.loop.presume_writable(toys[name])
+            return T.WRITE_WANTED
+
+        return ask
+
+    spent = {"a": TOGETHER / 2, "b": TOGETHER, "c": 0.0, "d": TOGETHER}
+    toys = {
+        name: yard.toy(asks(name, seconds), lambda name=name: order.append(f"{name} writes"), ready=name == "a")  # type: ignore[misc]
+        for name, seconds in spent.items()
+    }
+    for name in "bcd":
+        yard.loop.revisit(toys[name])
+    yard.turn()
+    assert order == ["a", "b", "a writes", "b writes", "c", "d", "c writes", "d writes"]
+
+
+def test_what_is_presumed_writable_does_not_wait_long_for_calls_from_threads(yard: Yard) -> None:
+    order: list[str] = []
+
+    def call(name: str, seconds: float) -> None:
+        order.append(name)
+        yard.clock.now += seconds
+        yard.loop.fire(toys[name], T.WRITE_WANTED)
+        yard.loop.presume_writable(toys[name])
+        stepping.append(yard.loop.stepping)
+
+    stepping: list[Machine | None] = []
+    spent = {"a": 0.0, "b": TOGETHER * 1.5, "c": 0.0, "d": TOGETHER}
+    toys = {
+        name: yard.toy(lambda name=name: order.append(f"{name} writes"), ready=False)  # type: ignore[misc]
+        for name in spent
+    }
+    for name, seconds in spent.items():
+        yard.loop.call_from_thread(lambda name=name, seconds=seconds: call(name, seconds))  # type: ignore[misc]
+    yard.turn()
+    assert order == ["a", "b", "a writes", "b writes", "c", "d", "c writes", "d writes"]
+    assert stepping == [yard.loop.wake_up] * 4
+
+
 def test_what_was_presumed_writable_between_two_turns_keeps_the_next_from_waiting(yard: Yard) -> None:
     toy = yard.toy(ready=False)
     yard.loop.fire(toy, T.WRITE_WANTED)
