@@ -94,6 +94,7 @@ class Pool:
             self._use(connection, call)
             self.loop.fire(connection, _REQUEST_GIVEN)
             return
+        self._fill()  # a slot that a tunnel has just given back is for whoever waits first
         if self._has_room():
             self._connect(call)
         elif len(self.queue.slots) < self.bounds.max_waiting:

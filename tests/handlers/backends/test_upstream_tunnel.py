@@ -76,6 +76,24 @@ def test_hints_may_come_before_it(bench: Bench) -> None:
     assert asker.result.tunnel is not None
 
 
+def test_the_slot_that_a_tunnel_gives_back_is_for_whoever_waits_first(bench: Bench) -> None:
+    async def upgrade_and_ask() -> None:
+        await bench.upstream.request("GET", "/", upgrade=WEBSOCKET)
+        await bench.upstream.request("GET", "/later")
+
+    bench.run(upgrade_and_ask())
+    far = bench.accept()
+    bench.settle()
+    first = bench.ask(target="/first")
+    far.send(AGREED)
+    far = bench.accept()
+    bench.settle()
+    assert far.received().startswith(b"GET /first ")
+    far.send(answer(b"it was my turn"))
+    assert first.result.complete == b"it was my turn"
+    assert far.received().startswith(b"GET /later ")
+
+
 def test_a_tunnel_takes_no_slot_of_the_pool(bench: Bench) -> None:
     asker, far = asked(bench, upgrade=WEBSOCKET)
     waiting = bench.ask()
