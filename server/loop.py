@@ -249,7 +249,7 @@ class Loop:
 
     def _patience(self) -> float | None:
         """How long the next wait may last: until the next sweep, or for ever when no state has a deadline."""
-        if self._revisits or self._presumed:
+        if self._revisits or self._presumed or self._closing:
             return 0
         if not self._has_deadlines:
             return None

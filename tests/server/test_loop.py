@@ -278,6 +278,23 @@ def test_a_descriptor_that_somebody_else_has_closed_ends_its_machine_and_not_the
     yard.loop.close()
 
 
+def test_one_that_can_not_be_waited_for_at_a_turns_end_is_closed_without_a_further_wait() -> None:
+    yard = Yard("epoll" if "epoll" in EVERY_POLLER else "poll")
+
+    def lose() -> Name:
+        toy.near.close()
+        return T.WRITE_WANTED
+
+    toy = yard.toy(lose)
+    yard.turn()
+    assert (toy.state, toy.told) == (S.CLOSED, ["look 1", "act", "goodbye", "ended"])
+    assert yard.loop._patience() == 0
+    yard.turn()
+    assert toy.told[-1] == "close"
+    assert yard.loop._patience() != 0
+    yard.loop.close()
+
+
 # --- leaving
 
 
