@@ -35,7 +35,7 @@ class Sender(Machine):
     """A machine that sends responses.
 
     `number` is the connection's, `requests` how many heads were received or refused. `bytes_out` counts the whole
-    connection, `sent` this exchange's response; `progressed` is the loop's time when a byte last moved, either way.
+    connection, `sent` this exchange's response; `progressed` is when a byte last moved, either way.
     """
 
     __slots__ = (
@@ -127,7 +127,7 @@ class Sender(Machine):
 
     def _keep_rest(self, sent: int) -> None:
         if sent:
-            self.progressed = self.service.loop.now
+            self.progressed = self.service.loop.clock()
             self.output = memoryview(self.output)[sent:]
 
     def _read_file(self, file: File) -> None:
@@ -147,7 +147,7 @@ class Sender(Machine):
         self.sent += sent
         self.bytes_out += sent
         if sent:
-            self.progressed = self.service.loop.now
+            self.progressed = self.service.loop.clock()
         if file.count:
             return False
         _close(file)

@@ -4,7 +4,7 @@ import errno
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -229,6 +229,30 @@ def test_the_pieces_of_a_turn_are_counted_however_often_it_looks_at_the_connecti
         assert (client.connection.state, produced) == (O, PIECES)
         bench.settle()
         assert client.connection.state is A
+
+
+@pytest.mark.parametrize("body", [lambda: b"x" * 100_000, lambda: File(temporary(b"x" * 100_000), 0, 100_000)])
+def test_what_waited_for_a_slow_handler_of_its_turn_has_all_its_time_to_be_taken(
+    body: Callable[[], bytes | File],
+) -> None:
+    def application(request: Request) -> Response:
+        if request.target == "/slow":
+            bench.clock.now += bench.limits.send_timeout
+            return Response(b"slow")
+        return Response(body())
+
+    with bench_of(application) as bench:
+        quick, slow = bench.connect(takes=itertools.chain([1000, 50_000], itertools.repeat(0))), bench.connect()
+        quick.far.sendall(GET)
+        slow.far.sendall(GET.replace(b"/", b"/slow", 1))
+        bench.poller.script = [[(client.connection.descriptor, 1) for client in (quick, slow)], []]
+        bench.turn()
+        assert quick.connection.state is O
+        bench.turn()
+        assert quick.connection.state is O
+        bench.clock.now += bench.limits.send_timeout
+        bench.turn()
+        assert quick.connection.state is C
 
 
 # --- output that the socket takes piece by piece
