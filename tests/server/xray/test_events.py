@@ -7,6 +7,7 @@ import pytest
 
 from server.xray import beats
 from server.xray.beats import LISTENERS
+from statemachines.engine import Machine
 from tests.server.support import GET, hello
 from tests.server.xray.support import Live, live
 from tests.support.client import Client
@@ -89,15 +90,20 @@ def test_who_does_not_take_its_events_is_kept_no_more_than_one_for(monkeypatch: 
         other._head()
         held = 0
 
+        def sending() -> dict[Machine, float]:
+            machines = list(server.xray.loop.machines.values())
+            return {machine: machine.since for machine in machines if machine.state == "SENDING_RESPONSE"}
+
         def is_full() -> bool:
+            """Whether somebody is still sending what they sent before the other had its event."""
+            before = sending()
             other.event()
-            return any(machine.state == "SENDING_RESPONSE" for machine in list(server.xray.loop.machines.values()))
+            return bool(before.items() & sending().items())
 
         eventually(is_full, patience=120.0)
         for _ in range(50):
             size = len(json.dumps(other.event()))
-            waiting = [one for one in list(server.xray.loop.machines.values()) if one.state == "SENDING_RESPONSE"]
-            held = max([held, *(len(one.output) + len(one.tail) for one in waiting)])  # type: ignore[attr-defined]
+            held = max([held, *(len(one.output) + len(one.tail) for one in sending())])  # type: ignore[attr-defined]
         assert 0 < held < 2 * size
 
 
