@@ -7,8 +7,8 @@ in a thread, is in the map under a negative number: there is nothing to register
 - Interest and deadline are read from the state; nobody arms them by hand.
 - Interest is lazy: it is widened at a turn's end, where a state then wants more than is registered, and narrowed only
   when a report comes that the state does not want. A request in one segment, answered in one, costs no `epoll_ctl`.
-- The answers of one turn leave together, at its end (`presume_writable`): the first send wakes whoever is to read them,
-  and the others find it awake; and a system call spoils fewer caches when the next thing is another of its kind.
+- What the machines of one turn send leaves together, at its end (`presume_writable`): the first send wakes whoever is
+  to read it, the others find it awake, and a system call spoils fewer caches when the next one is of the same kind.
 - Deadlines are swept a few times a second: entering a state arms nothing, since the engine notes the time anyway.
 - Only the loop closes descriptors, and only between two batches, so that a number is never reused within one.
 - An exception of one machine ends that machine, never the loop.
@@ -32,8 +32,8 @@ from statemachines.contract import Name
 from statemachines.engine import BUCKETS, Dispatch, Engine, Machine
 
 TOGETHER = 0.001
-"""Seconds that an answer waits for others of its turn, to leave with them: for a hundred requests, or one slow
-handler."""
+"""Seconds that an answer, or a request to an upstream, waits for others of its turn, to leave with them: for a hundred
+of them, or one slow handler."""
 
 SWEEP_INTERVAL = 0.25
 """Seconds between two looks at the deadlines: how late one may fire. A sweep of 20,000 machines takes about 2 ms."""
@@ -256,7 +256,7 @@ class Loop:
         return max(0.0, self._next_sweep - self.clock())
 
     def _step(self, machine: Machine, ready: int) -> None:
-        """Let `machine` look at its descriptor and run to completion. `ready` is 0 where nothing was reported."""
+        """Let `machine` look at its descriptor and run to completion; `ready` is 0 where the bytes are its own."""
         self.stepping = machine
         try:
             trigger = machine.node.when_ready(machine, ready)
@@ -306,7 +306,7 @@ class Loop:
         presumed, self._presumed = self._presumed, []
         for machine in presumed:
             if machine.node.mask & WRITABLE and self.machines.get(machine.descriptor) is machine:
-                self._step(machine, 0)
+                self._step(machine, WRITABLE)
 
     def _close_crashed(self, machine: Machine, error: Exception) -> None:
         """A shell has raised: tell, and close that machine the way an operator would. One that can not be closed so

@@ -144,7 +144,7 @@ class Model(Protocol):
         """Send TLS's first message; as shake_hands."""
 
     def send_request(self) -> Name | None:
-        """Begin the exchange and write; OUTPUT_FLUSHED, HEAD_RECEIVED, ANSWER_ENDED, ANSWER_REFUSED, or the end."""
+        """Begin the exchange. The request goes out at the turn's end, with what others send."""
 
     def send_piece(self) -> Name | None:
         """Write the piece that was handed over; as send_request."""

@@ -164,8 +164,8 @@ class UpstreamConnection(FarEnd):
             return self._broken_handshake()
         return None
 
-    def send_request(self) -> T | None:
-        """Begin the exchange."""
+    def send_request(self) -> None:
+        """Begin the exchange. The requests of a turn leave together, as its answers do."""
         call = self.call
         assert call is not None
         self.begin_exchange()
@@ -174,7 +174,7 @@ class UpstreamConnection(FarEnd):
         self.spent = self.pool.unspent[:]
         self.output = call.data
         self.last_out = call.data[:EXCERPT]
-        return self._send()
+        self.loop.presume_writable(self)
 
     def send_piece(self) -> T | None:
         """Write the piece that was handed over, unless it has become pointless."""

@@ -200,7 +200,7 @@ def test_a_state_that_is_left_again_within_the_turn_costs_no_epoll_ctl(yard: Yar
     toy = yard.toy(T.WRITE_WANTED, T.READ_WANTED)
     toy.acts.append(lambda: yard.loop.presume_writable(toy))
     yard.turn()
-    assert (toy.state, toy.told) == (S.READING, ["look 1", "act", "look 0", "act"])
+    assert (toy.state, toy.told) == (S.READING, ["look 1", "act", "look 4", "act"])
     assert yard.modified() == []
 
 
@@ -505,7 +505,7 @@ def test_what_was_presumed_writable_between_two_turns_keeps_the_next_from_waitin
     assert yard.loop._patience() == 0
     yard.poller.script = [[]]
     yard.turn()
-    assert toy.told == ["act", "look 0"]
+    assert toy.told == ["act", "look 4"]
     assert yard.loop._patience() != 0
 
 

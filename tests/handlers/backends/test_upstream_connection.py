@@ -73,6 +73,18 @@ def test_the_connection_is_used_again_and_again(bench: Bench) -> None:
     assert not bench.is_asked()
 
 
+def test_a_request_leaves_at_the_turns_end(bench: Bench) -> None:
+    asker, far = asked(bench)
+    far.received()
+    far.send(answer(b"first"))
+    assert read(bench, asker).result == b"first"
+    Asker(bench.loop, bench.upstream.request("GET", "/second"))
+    assert (bench.states(), far.received()) == ([S.SENDING_REQUEST], b"")
+    bench.loop.turn(0)
+    assert bench.states() == [S.AWAITING_RESPONSE]
+    assert far.received().startswith(b"GET /second HTTP/1.1")
+
+
 # --- a body that is streamed
 
 
