@@ -38,9 +38,14 @@ AIM = 1.08
 
 def run(plan: Plan) -> Report:
     """Measure the rows side by side."""
-    entries = [entry for entry in ENTRIES if plan.wants(entry.name)]
+    entries = [entry for entry in ENTRIES if plan.wants(entry.name) and not (plan.quick and is_dear(entry.build))]
     found = measure(plan, entries, ("constant",), tuple(Fields), plan.rounds_or(9), plan.seconds_or(2.0, 0.8))
     return make_report(found)
+
+
+def is_dear(build: Build) -> bool:
+    """Whether a build takes minutes to make and serves no other suite."""
+    return build.compiled and bool(build.left_out)
 
 
 def make_report(found: Measured) -> Report:
