@@ -110,7 +110,7 @@ class HeadReader:
         ):
             return self._scan(data, Scanner(limits))
         end = match.end()
-        if self._room >= 0 and end - begin < MAX_REPEATED and self._vary(data, at, end):
+        if self._fields and len(b"\r\n") < end - begin < MAX_REPEATED and self._vary(data, at, end):
             return self._repeat(data, line)
         return self._finish(data, 0, begin, end, b"", data[at] - 48)
 

@@ -209,6 +209,12 @@ def test_a_line_of_another_name_is_never_taken_for_the_same_one(line: bytes) -> 
     assert codec.last in (raw, get(b"/", b"A: a", b"C: d"))
 
 
+def test_a_block_without_a_line_has_nothing_that_varies() -> None:
+    reader = HeadReader(LIMITS, H11, "peer")
+    for raw in (b"GET /1 HTTP/1.0\r\nA: b\r\n\r\n", b"GET /2 HTTP/1.0\r\n\r\n", b"GET /3 HTTP/1.0\r\nA: c\r\n\r\n"):
+        assert outcome(reader, raw) == outcome(HeadReader(LIMITS, H11, "peer"), raw)
+
+
 def test_the_limits_hold_over_a_block_that_varies() -> None:
     reader = HeadReader(replace(LIMITS, max_field_line=30), Counting())
     read(reader, get(b"/", b"A: a"))
