@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the server, and others beside it.")
     made.add_argument("suite", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)}; all of them when none is given")
-    made.add_argument("--quick", action="store_true", help="one short round each: all suites in under two minutes")
+    made.add_argument("--quick", action="store_true", help="one short round each: all suites in three minutes")
     made.add_argument("--rounds", type=int, metavar="N", help="interleaved rounds (each suite has its own default)")
     made.add_argument("--seconds", type=float, metavar="S", help="of load for each measurement")
     made.add_argument(
