@@ -298,9 +298,7 @@ class Loop:
         for machine in revisits:
             if machine.node.mask & READABLE and self.machines.get(machine.descriptor) is machine:
                 self._step(machine, 0)
-                if machine.since - since > TOGETHER and self._presumed:
-                    self._flush()
-                    since = self.clock()
+                since = self.hasten(since)
 
     def _flush(self) -> None:
         presumed, self._presumed = self._presumed, []

@@ -413,62 +413,42 @@ def test_a_machine_that_raises_when_revisited_is_closed(yard: Yard) -> None:
 # --- what leaves together
 
 
-def test_what_is_presumed_writable_is_looked_at_at_the_turns_end(yard: Yard) -> None:
-    order: list[str] = []
+def writers(yard: Yard, order: list[str], spent: dict[str, float], reported: str) -> dict[str, Toy]:
+    """Toys that, once read, take so many seconds and then want to write; those `reported` have a byte to read. `order`
+    tells what they did."""
 
-    def asks(name: str) -> Callable[[], Name]:
+    def writer(name: str, seconds: float) -> Toy:
         def ask() -> Name:
             order.append(name)
-            yard.loop.presume_writable(toys[name])
+            yard.clock.now += seconds
+            yard.loop.presume_writable(toy)
             return T.WRITE_WANTED
 
-        return ask
+        toy = yard.toy(ask, lambda: order.append(f"{name} writes"), ready=name in reported)
+        return toy
 
-    toys = {name: yard.toy(asks(name), lambda name=name: order.append(f"{name} writes")) for name in "abc"}  # type: ignore[misc]
-    yard.poller.script = [[(toy.descriptor, 1) for toy in toys.values()]]
+    toys = {name: writer(name, seconds) for name, seconds in spent.items()}
+    yard.poller.script = [[(toys[name].descriptor, 1) for name in reported]]
+    return toys
+
+
+def test_what_is_presumed_writable_is_looked_at_at_the_turns_end(yard: Yard) -> None:
+    order: list[str] = []
+    writers(yard, order, dict.fromkeys("abc", 0.0), "abc")
     yard.turn()
     assert order == ["a", "b", "c", "a writes", "b writes", "c writes"]
 
 
 def test_what_is_presumed_writable_does_not_wait_long_for_the_others(yard: Yard) -> None:
     order: list[str] = []
-
-    def asks(name: str, seconds: float) -> Callable[[], Name]:
-        def ask() -> Name:
-            order.append(name)
-            yard.clock.now += seconds
-            yard.loop.presume_writable(toys[name])
-            return T.WRITE_WANTED
-
-        return ask
-
-    spent = {"a": TOGETHER, "b": TOGETHER / 4, "c": 0.0, "d": TOGETHER}
-    toys = {
-        name: yard.toy(asks(name, seconds), lambda name=name: order.append(f"{name} writes"))  # type: ignore[misc]
-        for name, seconds in spent.items()
-    }
-    yard.poller.script = [[(toy.descriptor, 1) for toy in toys.values()]]
+    writers(yard, order, {"a": TOGETHER, "b": TOGETHER / 4, "c": 0.0, "d": TOGETHER}, "abcd")
     yard.turn()
     assert order == ["a", "b", "a writes", "b writes", "c", "d", "c writes", "d writes"]
 
 
 def test_what_is_presumed_writable_does_not_wait_long_for_those_that_are_revisited(yard: Yard) -> None:
     order: list[str] = []
-
-    def asks(name: str, seconds: float) -> Callable[[], Name]:
-        def ask() -> Name:
-            order.append(name)
-            yard.clock.now += seconds
-            yard.loop.presume_writable(toys[name])
-            return T.WRITE_WANTED
-
-        return ask
-
-    spent = {"a": TOGETHER / 2, "b": TOGETHER, "c": 0.0, "d": TOGETHER}
-    toys = {
-        name: yard.toy(asks(name, seconds), lambda name=name: order.append(f"{name} writes"), ready=name == "a")  # type: ignore[misc]
-        for name, seconds in spent.items()
-    }
+    toys = writers(yard, order, {"a": TOGETHER / 2, "b": TOGETHER, "c": 0.0, "d": TOGETHER}, "a")
     for name in "bcd":
         yard.loop.revisit(toys[name])
     yard.turn()
