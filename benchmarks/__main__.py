@@ -32,9 +32,10 @@ SUITES = (
     "layers",
     "databases",
     "proxy",
+    "reload",
 )
 LOADED = {"servers", "connections", "observability", "files", "layers", "databases", "proxy"}
-WITH_PEERS = {"servers", "connections", "syscalls", "databases", "proxy"}
+WITH_PEERS = {"servers", "connections", "syscalls", "databases", "proxy", "reload"}
 RESULTS = Path(__file__).parent / "results"
 
 

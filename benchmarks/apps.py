@@ -1,13 +1,13 @@
-"""The application under test, on our own router: `python -m server benchmarks.apps:app`.
+"""The application under test, on our own router: `clerestory benchmarks.apps:app`.
 
 It does the work of `benchmarks.work`, as every peer's application does; a file goes by our static handler.
 """
 
 from benchmarks import work
-from handlers.errors import HTTPError
-from handlers.messages import Fields, Request, Response
-from handlers.router import Router
-from handlers.static import StaticFiles
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.messages import Fields, Request, Response
+from clerestory.handlers.router import Router
+from clerestory.handlers.static.files import StaticFiles
 
 JSON: Fields = ((b"content-type", b"application/json"),)
 BINARY: Fields = ((b"content-type", b"application/octet-stream"),)

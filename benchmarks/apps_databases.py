@@ -6,11 +6,11 @@ from typing import Any
 
 from benchmarks import work
 from benchmarks.apps import JSON
-from handlers.backends import postgres as postgres_backend
-from handlers.backends import sqlite as sqlite_backend
-from handlers.errors import HTTPError
-from handlers.messages import Request, Response
-from handlers.router import Router
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.handlers.backends import sqlite as sqlite_backend
+from clerestory.handlers.backends.postgres import database as postgres_backend
+from clerestory.handlers.router import Router
 
 WHERE = os.environ.get(work.DATABASE, "")
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.builds                 # makes the compiled build, and prints where it is
 
-A build is a copy of the packages in `benchmarks/.builds`, named by what it was made of, so that it is made once and
-never out of date. A process is turned to it by its environment: the copy comes before the checkout.
+A build is a copy of the packages in `benchmarks/.builds`, or what the compiled wheel holds, named by what it was made
+of, so that it is made once and never out of date. A process is turned to it by its environment: the copy comes before
+the checkout.
 
-The recording has no switch in the server: one whose history is off can not be asked what happened. For the one
+The recording has no switch in the server: one whose history is off cannot be asked what happened. For the one
 measurement of its price its lines are left out of the copy; a line that is no longer there is an error.
 """
 
@@ -19,12 +20,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
 from benchmarks import machine
 
 ROOT = Path(__file__).parent.parent
 STORE = Path(__file__).parent / ".builds"
-PACKAGES = ("statemachines", "handlers", "server")
+PACKAGES = ("clerestory", "statemachines", "handlers", "server", "diagrams", "shim")
 FILES = ("pyproject.toml", "setup.py")
 BESIDE = ("README.md", "LICENSE")
 """What a build wants to be there, and nothing depends on."""
@@ -32,13 +34,13 @@ BESIDE = ("README.md", "LICENSE")
 RECORDING: dict[str, tuple[str, ...]] = {
     "clock": ("now = clock()", "stay = now - machine.since", "machine.since = now"),
     "dwell": ("dwell = node", "bucket =", "dwell[bucket]", "spent = machine", "spent[node"),
-    "history": ("trail = machine", "end = machine", "trail[end]", "trail[end + 1]", "end += 2", "machine.trail_end ="),
+    "history": ("ring = machine", "end = machine", "ring[end]", "ring[end + 1]", "end += 2", "machine.ring_end ="),
     "count": ("edge.count += 1",),
 }
 """What recording consists of, and the lines of `Engine.walk` that do it."""
 
 WALK = Path("statemachines/engine.py"), "def walk("
-READER = Path("server/connection.py"), "def ended("
+READER = Path("server/connection/connection.py"), "def ended("
 """At its end a connection reads its history: without one it has nothing to tell."""
 
 
@@ -76,7 +78,7 @@ class Build:
         return f"{' and '.join(lacking)}, to compile it" if lacking else ""
 
     def environment(self) -> Mapping[str, str]:
-        """The environment in which `python -m server` is this build. Raises BuildFailed."""
+        """The environment in which `clerestory` is this build. Raises BuildFailed."""
         if self == PLAIN:
             return {}
         # PYTHONSAFEPATH: else the directory that a process is started in would come first.
@@ -110,7 +112,9 @@ class Build:
     def _copy_to(self, copy: Path) -> None:
         copy.mkdir()
         for name in PACKAGES:
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+            shutil.copytree(
+                ROOT / name, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.so")
+            )
         for name in (*FILES, *BESIDE):
             shutil.copy(ROOT / name, copy / name)
         if not self.left_out:
@@ -131,13 +135,20 @@ def _rewrite(path: Path, function: str, unwanted: tuple[str, ...]) -> None:
 
 
 def _compile(copy: Path) -> None:
-    command = [sys.executable, "setup.py", "build_ext", "--inplace"]
-    environment = {**os.environ, "CLERESTORY_COMPILE": "1"}
+    """Build the wheel of `copy`, and put what it holds in the place of the sources."""
+    command = [sys.executable, "-c", "import backend; backend.build_wheel('.')"]
+    environment = {**os.environ, "CLERESTORY_COMPILE": "1", "PYTHONPATH": str(copy / "shim")}
     found = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     if found.returncode:
         said = [line for line in (found.stdout + found.stderr).splitlines() if "error" in line.lower()]
-        raise BuildFailed(f"{' '.join(command)} failed: {' / '.join(said[:5]) or 'no word'}")
-    shutil.rmtree(copy / "build")
+        raise BuildFailed(
+            f"the compiled wheel cannot be built: {' / '.join(said[:5]) or 'the compiler gives no reason'}"
+        )
+    (wheel,) = copy.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        archive.extractall(copy.with_name("wheel"))
+    shutil.rmtree(copy)
+    copy.with_name("wheel").rename(copy)
 
 
 if __name__ == "__main__":

@@ -60,11 +60,11 @@ class Entry:
         if self.tool and machine.tool(self.tool) is None:
             return self.install
         if self.kind is Kind.OURS and not is_ours_there():
-            return "python -m server, which this checkout does not have"
+            return "clerestory, which this checkout does not have"
         return self.build.missing()
 
     def start(self, data: Path, scratch: Path, peers: Peers, cpu: int = machine.SERVER_CPU) -> Server:
-        """Start it on a free port; to be used as a context manager. Raises ServerFailed when it can not be built."""
+        """Start it on a free port; to be used as a context manager. Raises ServerFailed when it cannot be built."""
         try:
             build = self.build.environment()
         except BuildFailed as failure:
@@ -75,17 +75,17 @@ class Entry:
 
 
 def is_ours_there() -> bool:
-    """Whether this checkout has `python -m server` already."""
-    return importlib.util.find_spec("server.__main__") is not None
+    """Whether this checkout has `clerestory` already."""
+    return importlib.util.find_spec("clerestory.__main__") is not None
 
 
 def ours(*options: str, target: str = "benchmarks.apps:app") -> Callable[[Place], list[str]]:
-    """`python -m server` on the application under test, or another target."""
+    """`clerestory` on the application under test, or another target."""
 
     def command(place: Place) -> list[str]:
         fixed = ["--host", "127.0.0.1", "--port", str(place.port), "--log-format", "json"]
         fixed += ["--keep-alive-timeout", "3600", "--max-requests", "1000000000"]
-        return [sys.executable, "-m", "server", target, *fixed, *options]
+        return [sys.executable, "-m", "clerestory", target, *fixed, *options]
 
     return command
 

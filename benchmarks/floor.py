@@ -1,6 +1,6 @@
 """The floor: a bare epoll loop in Python that answers `/constant` without looking at what it was sent.
 
-What any server in Python, written like this, can not go below: one share of an epoll wait, one recv, one send, and the
+What any server in Python, written like this, cannot go below: one share of an epoll wait, one recv, one send, and the
 answer's encoding. It takes each read for one request, so it is no server; it is here to be compared with.
 Run: `python -m benchmarks.floor PORT [MICROSECONDS]`.
 

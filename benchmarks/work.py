@@ -32,7 +32,7 @@ SMALL_FILE: Final = "16KiB.bin"
 LARGE_FILE: Final = "100MiB.bin"
 FILES: Final = {SMALL_FILE: 16 * 1024, LARGE_FILE: 100 * 1024 * 1024}
 PIECE: Final = 64 * 1024
-"""Bytes that an application reads from a file at a time, where its server can not send files itself."""
+"""Bytes that an application reads from a file at a time, where its server cannot send files itself."""
 
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 

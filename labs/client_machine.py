@@ -9,7 +9,7 @@ socket. What moves one is what the other has sent:
     server                AWAITING_REQUEST            QUERYING_BACKEND    SENDING_RESPONSE        AWAITING_REQUEST
 
 The server is lab 8's. The client's program is two lines (`fetch`), run by the smallest executor that there can be
-(`Asker`): start what the coroutine awaits, resume it when that has ended. The second request goes by the same
+(`Caller`): start what the coroutine awaits, resume it when that has ended. The second request goes by the same
 connection, which was IDLE in the client's pool while it was AWAITING_REQUEST in the server.
 
     python -m labs client-machine --step
@@ -21,9 +21,12 @@ import socket
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
-from handlers.backends.upstream import Upstream
-from handlers.backends.upstream_connection import UpstreamConnection
-from handlers.operations import Operation
+from clerestory.handlers.api.operations import Operation
+from clerestory.handlers.backends.upstream.connection import UpstreamConnection
+from clerestory.handlers.backends.upstream.upstream import Upstream
+from clerestory.statemachines import upstream as client_table
+from clerestory.statemachines.engine import Engine
+from clerestory.statemachines.loop import Loop
 from labs import mail_store
 from labs.findings import Findings, Stage
 from labs.hosting import host
@@ -32,15 +35,12 @@ from labs.pairing import CLIENT, RESTING, draw, dwell_together, name_of, side_by
 from labs.serving import serving
 from labs.stepping import Walk
 from labs.store_machine import MailStore
-from statemachines import upstream as client_table
-from statemachines.contract import Loop
-from statemachines.engine import Engine
 
 DELAY: Final = 0.02
 """Seconds that the store takes."""
 
 
-class Asker:
+class Caller:
     """Runs a coroutine that awaits operations."""
 
     def __init__(self, loop: Loop, coroutine: Coroutine[Any, Any, bytes]) -> None:
@@ -108,11 +108,11 @@ def converse(stage: Stage, numbers: Sequence[int]) -> tuple[Walk, dict[int, byte
         (pool,) = upstream.site(loop).pools
         pool.engine = Engine(client_table.TABLE, UpstreamConnection, loop.clock, loop.limits, observer=walk.observe)
         for number in numbers:
-            asker = Asker(loop, fetch(upstream, number))
-            while asker.answer is None:
+            caller = Caller(loop, fetch(upstream, number))
+            while caller.answer is None:
                 loop.turn(1)
-            answers[number] = asker.answer
-            stage.say(f"e-mail {number}: {asker.answer.decode().strip()}")
+            answers[number] = caller.answer
+            stage.say(f"e-mail {number}: {caller.answer.decode().strip()}")
         upstream.close()
         loop.turn(1)  # the server sees the end
         loop.close()

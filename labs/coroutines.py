@@ -21,12 +21,12 @@ import types
 from collections.abc import Coroutine, Generator
 
 from benchmarks.report import Table
+from clerestory.statemachines.contract import Interest
 from labs.event_loop import EventLoop
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.held_up import NUMBERS, REPEAT, Address, Clients, Held, Store, machines_held_up
 from labs.inbox_in_a_thread import add_to_inbox_in_a_thread
 from labs.suspension import place, statements, suspension_points
-from statemachines.contract import Interest
 
 Wish = tuple[socket.socket, Interest]
 
@@ -143,7 +143,7 @@ def run(stage: Stage) -> Findings:
             )
         ],
         left=frozenset({"what it awaits", "it remembers", "waits for", "our machine"}),
-        note="In QUERYING_BACKEND what waits is the question's own machine; the connection notices a hang-up only.",
+        note="In QUERYING_BACKEND the query's own machine waits; the connection notices nothing but a disconnect.",
     )
     compiled = Table(
         "The machine that Python has compiled: the instructions at which add_to_inbox can be left",

@@ -1,7 +1,7 @@
 """What it is not for: a handler that computes.
 
 An event loop is fast because it never waits for anyone. A handler that computes does not wait either: it is busy, and
-as long as it is, the loop can not turn. Everybody else stands still. Non-blocking sockets are of no help: there is
+as long as it is, the loop cannot turn. Everybody else stands still. Non-blocking sockets are of no help: there is
 nothing to be waited for.
 
 So a computation has to go somewhere else, and it matters where. In a *thread* it shares the interpreter with the loop:
@@ -20,9 +20,9 @@ import sys
 from benchmarks.processes import ROOT
 from benchmarks.report import Table
 from benchmarks.summary import duration
-from handlers.backends.threads import in_thread
-from handlers.messages import Request, Response
-from handlers.router import Router
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.handlers.backends.threads.threads import in_thread
+from clerestory.handlers.router import Router
 from labs.burning import burn, rounds_in
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import host

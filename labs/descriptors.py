@@ -225,6 +225,6 @@ def claim(tried: Sequence[Kind]) -> Claim:
         f"one epoll waited for {len(tried) - len(refused)} kinds of descriptor, and refused {len(refused)}: "
         + ", ".join(f"{kind.name} ({kind.error})" for kind in refused),
         verdict(not refused, partly=len(refused) < len(tried) / 2),
-        "Whatever can tell that it is ready fits. A file on a disk can not, so reading one blocks the loop for as long "
+        "Whatever can tell that it is ready fits. A file on a disk cannot, so reading one blocks the loop for as long "
         "as the disk takes: that is for a thread, or for io_uring.",
     )

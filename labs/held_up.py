@@ -9,8 +9,9 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from handlers.messages import Request, Response
-from handlers.router import Router
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.handlers.router import Router
+from clerestory.server.connection.room import connections
 from labs import store_machine
 from labs.hosting import host
 from labs.store_machine import MailStore
@@ -132,9 +133,9 @@ def machines_held_up() -> Held:
         stack.callback(service.loop.close)
         requests = [b"GET /emails/%b HTTP/1.1\r\nHost: lab\r\n\r\n" % number for number in NUMBERS]
         clients = Clients(stack, listener.getsockname(), store, requests, lambda: service.loop.turn(0.001))
-        clients.hold_up(lambda: len({one.state for one in service.connections()}) == len(NUMBERS))
-        connections = service.connections()
+        clients.hold_up(lambda: len({one.state for one in connections(service)}) == len(NUMBERS))
+        held = connections(service)
         asking = [machine for machine in service.loop.machines.values() if machine.engine.table is store_machine.TABLE]
-        machines = [asking[0] if one.state == "QUERYING_BACKEND" else one for one in connections]
+        machines = [asking[0] if one.state == "QUERYING_BACKEND" else one for one in held]
         waits = [machine.node.spec.waits_for.phrase() for machine in machines]
-        return Held([one.state for one in connections], waits, clients.let_go())
+        return Held([one.state for one in held], waits, clients.let_go())

@@ -1,5 +1,5 @@
 """Our server in a lab: its loop and its shells on a socket that listens, without the process, the log and the x-ray
-that `python -m server` puts around them. What serves is the code that is shipped.
+that `clerestory` puts around them. What serves is the code that is shipped.
 """
 
 import socket
@@ -9,17 +9,17 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final, NoReturn
 
-from handlers.messages import Application
-from server.config import Limits
-from server.connection import Connection
-from server.http import codec_for
-from server.listener import Listener
-from server.logs import Logs
-from server.loop import Loop
-from server.poller import open_poller
-from server.service import Service
-from statemachines import connection
-from statemachines.engine import Edge, Engine, Machine
+from clerestory.handlers.api.messages import Application
+from clerestory.server.config import Limits
+from clerestory.server.connection.connection import Connection
+from clerestory.server.connection.service import Service
+from clerestory.server.http import codec_for
+from clerestory.server.logging.logs import Logs
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import open_poller
+from clerestory.server.net.listener import Listener
+from clerestory.statemachines import connection
+from clerestory.statemachines.engine import Edge, Engine, Machine
 
 Observer = Callable[[Machine, Edge], None]
 
@@ -52,7 +52,7 @@ class Faults(Logs):
     """A log that only tells of what a lab must not have. The shipped one has a thread that writes."""
 
     def __init__(self) -> None:
-        self.access = self.debug_enabled = False
+        self.access = self.debug_enabled = self.queries = self.terminal = False
         self.debug = self.info = self.always = self._forget
         self.warning = self.error = self._tell
 

@@ -21,8 +21,12 @@ import socket
 
 from benchmarks.report import Table
 from benchmarks.summary import duration, size
-from handlers.messages import Request, Response
-from handlers.router import Router
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.handlers.router import Router
+from clerestory.server.connection.connection import Connection
+from clerestory.server.connection.room import connections
+from clerestory.statemachines.connection import State as S
+from clerestory.statemachines.contract import Facts
 from labs import mail_store
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import host
@@ -31,9 +35,6 @@ from labs.serving import serving
 from labs.stepping import Walk
 from labs.store_machine import MailStore
 from labs.waiting import REQUEST, turn_until, wait_together
-from server.connection import Connection
-from statemachines.connection import State as S
-from statemachines.contract import Facts
 
 
 def mail_server(store: MailStore) -> Router:
@@ -100,7 +101,7 @@ def walk_through(stage: Stage) -> tuple[Walk, Table]:
             client.sendall(REQUEST[10:] % 7)
             turn_until(service, S.QUERYING_BACKEND)
             service.loop.turn(1)  # the store accepts
-            remembered = _remembered(service.connections()[0])
+            remembered = _remembered(connections(service)[0])
             turn_until(service, S.AWAITING_REQUEST)
             answer = client.recv(4096).rpartition(b"\r\n")[2].decode()
             stage.say(f"the answer: {answer.strip()}")
@@ -122,7 +123,7 @@ def _passages(walk: Walk) -> Table:
 
 def _remembered(connection: Connection) -> Table:
     """What a thread would have on its stack, and where it is here."""
-    facts = Facts(*connection.glance())
+    facts = Facts(*connection.facts())
     columns = ("what is remembered", "in a thread", "in the machine", "just now")
     table = Table("While the store is asked", columns, left=frozenset(columns))
     ago = duration(connection.service.loop.clock() - connection.since)

@@ -7,9 +7,9 @@ from typing import Final
 
 from benchmarks.report import Table
 from benchmarks.summary import duration
+from clerestory.statemachines.engine import Machine
 from labs.plotting import Lane, Span, Tone, timeline
 from labs.stepping import Walk
-from statemachines.engine import Machine
 
 CLIENT, SERVER, STORE = "upstream", "connection", "store"
 RESTING: Final = {"IDLE", "AWAITING_REQUEST"}

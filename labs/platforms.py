@@ -7,11 +7,11 @@ import timeit
 
 from benchmarks.report import Table
 from benchmarks.summary import duration
-from server.poller import POLLERS, READABLE, open_poller
+from clerestory.server.loop.poller import POLLERS, READABLE, open_poller
 
 
 def bound_of_select() -> str:
-    """What select says of a descriptor that it can not hold; empty where there is no select."""
+    """What select says of a descriptor that it cannot hold; empty where there is no select."""
     if "select" not in POLLERS:
         return ""
     try:

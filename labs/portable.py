@@ -1,7 +1,8 @@
 """Portable: the same server on epoll, poll and select.
 
 Every system has a call that waits for many descriptors at once, and hardly two have the same. The server's loop is
-written against one small face (`server.poller`: register, modify, unregister, wait), and each call stands behind it:
+written against one small face (`server.loop.poller`: register, modify, unregister, wait), and each call stands behind
+it:
 
 - *select(2)*, 1983: everywhere. Three bitmaps of a fixed size go to the kernel at each wait and come back; a descriptor
   of FD_SETSIZE (1,024) or above has no bit in them.
@@ -22,7 +23,9 @@ from typing import Final
 
 from benchmarks.report import Table
 from benchmarks.summary import duration
-from handlers.messages import Request, Response
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.server.connection.service import RESERVE
+from clerestory.server.loop.poller import POLLERS
 from labs.findings import Claim, Findings, Stage, verdict
 from labs.hosting import host
 from labs.load import connections, drive
@@ -30,8 +33,6 @@ from labs.measuring import cpu_seconds
 from labs.platforms import bound_of_select, details
 from labs.plotting import Axis, Line, Tone, lines
 from labs.serving import Server, raise_descriptor_limit, serving
-from server.poller import POLLERS
-from server.service import RESERVE
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n"
 TONES: Final = {"epoll": Tone.OURS, "poll": Tone.WARM, "select": Tone.THIRD}

@@ -1,10 +1,10 @@
 """State in the stack: the e-mail server with a thread for each connection.
 
 A client asks for an e-mail by its number; the server gets it from the mail store, and sends it. With a thread for each
-connection the program is three lines that read like the sentence (`attend`), and each of them may wait: for the client
-that has not finished its request, for the store, for the client that does not take its answer. Where in the program a
-connection is, nobody writes down. It is in the thread's stack: the instruction pointer says what is being waited for,
-the frames above it with what.
+connection the program is three lines that read like the sentence (`set_interest`), and each of them may wait: for the
+client that has not finished its request, for the store, for the client that does not take its answer. Where in the
+program a connection is, nobody writes down. It is in the thread's stack: the instruction pointer says what is being
+waited for, the frames above it with what.
 
 So ask the stacks. Three clients stop at three different places, and we print where each thread stands and what it has
 in its variables. It is all there, and it is for free, as long as there is a thread. On an event loop there is none, and
@@ -77,7 +77,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a thread stands: the line of `attend`, the line that waits, and what its variables hold."""
+    """Where a thread stands: the line of `set_interest`, the line that waits, and what its variables hold."""
 
     line: str
     waits: str
@@ -140,7 +140,7 @@ def run(stage: Stage) -> Findings:
         "and nothing but their stacks knew in which.",
         [
             Table(
-                "Where three threads of `attend` stand, read from their stacks",
+                "Where three threads of `set_interest` stand, read from their stacks",
                 ("the connection is", "line of attend", "line that waits", "what the stack remembers"),
                 [(state, found.line, found.waits, remembered(found)) for state, found in places.items()],
                 left=frozenset({"line of attend", "line that waits", "what the stack remembers"}),

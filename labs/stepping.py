@@ -15,14 +15,14 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from diagrams.picture import Picture, picture_of, waits_of
+from clerestory.diagrams.picture import Picture, picture_of, waits_of
+from clerestory.server.loop.loop import Loop
+from clerestory.statemachines.contract import Interest, Name, Way
+from clerestory.statemachines.engine import Edge, Machine
 from labs.findings import Stage
-from server.loop import Loop
-from statemachines.contract import Interest, Name, Way
-from statemachines.engine import Edge, Machine
 
 GUTTER = 4
-SIGNS = {Way.HAPPY: "  (the usual course)", Way.LAWFUL: "", Way.FAULT: "  (a fault)"}
+SIGNS = {Way.HAPPY: "  (the usual path)", Way.NORMAL: "", Way.FAULT: "  (a fault)"}
 
 
 class Clock:
@@ -127,7 +127,7 @@ def _with_arrow(lines: list[str], start: int, end: int) -> list[str]:
 
 
 def exits(machine: Machine) -> list[str]:
-    """What may happen next, in the order in which the table has it: the usual course first."""
+    """What may happen next, in the order in which the table has it: the usual path first."""
     rows = [row for row in machine.engine.table.rows if row.source is machine.state]
     named = [(f"{row.trigger} [{row.guard}]" if row.guard else row.trigger, row) for row in rows]
     width = max((len(name) for name, _ in named), default=0)
@@ -151,7 +151,7 @@ def descriptors(machines: Iterable[Machine]) -> list[str]:
         spec = machine.node.spec
         lines.append(
             f"    {machine.descriptor:>3}  {machine.engine.table.name:<11} {spec.state:<18} "
-            f"{spec.waits_for.phrase():<24} {registered.phrase() if registered else 'hang-up only'}"
+            f"{spec.waits_for.phrase():<24} {registered.phrase() if registered else 'nothing but a disconnect'}"
         )
     return lines
 

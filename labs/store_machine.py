@@ -12,10 +12,11 @@ import socket
 from collections.abc import Callable
 from enum import auto
 
-from handlers.errors import HTTPError
-from handlers.operations import Executor, Operation
-from statemachines.contract import HUNG_UP, Cause, Deadline, Interest, Loop, Name, Row, Spec, Table, Unbounded, Way
-from statemachines.engine import Edge, Engine, Machine
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.operations import Executor, Operation
+from clerestory.statemachines.contract import HUNG_UP, Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded, Way
+from clerestory.statemachines.engine import Edge, Engine, Machine
+from clerestory.statemachines.loop import Loop
 
 
 class State(Name):
@@ -30,7 +31,7 @@ class Trigger(Name):
     EMAIL_RECEIVED = auto()
     """A line has come: the e-mail."""
     STORE_CLOSED = auto()
-    ASKER_LEFT = auto()
+    CALLER_LEFT = auto()
     """Whoever asked does not want the e-mail any more."""
     DEADLINE_PASSED = auto()
     CLOSE_ORDERED = auto()
@@ -50,12 +51,12 @@ SPECS = (
 ROWS = (
     Row(S.CONNECTING, T.CONNECTED, S.AWAITING_EMAIL, action="ask", way=Way.HAPPY),
     Row(S.CONNECTING, T.CONNECT_FAILED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
-    Row(S.CONNECTING, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.CONNECTING, T.CALLER_LEFT, S.CLOSED, ends=Cause.CLIENT),
     Row(S.CONNECTING, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.CONNECTING, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
     Row(S.AWAITING_EMAIL, T.EMAIL_RECEIVED, S.CLOSED, action="deliver", way=Way.HAPPY, ends=Cause.UPSTREAM),
     Row(S.AWAITING_EMAIL, T.STORE_CLOSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.UPSTREAM),
-    Row(S.AWAITING_EMAIL, T.ASKER_LEFT, S.CLOSED, ends=Cause.CLIENT),
+    Row(S.AWAITING_EMAIL, T.CALLER_LEFT, S.CLOSED, ends=Cause.CLIENT),
     Row(S.AWAITING_EMAIL, T.DEADLINE_PASSED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.AWAITING_EMAIL, T.CLOSE_ORDERED, S.CLOSED, action="give_up", way=Way.FAULT, ends=Cause.OPERATOR),
 )
@@ -85,13 +86,13 @@ class MailStore:
 class Query(Machine):
     """The shell: one question to the store, on a connection of its own."""
 
-    __slots__ = ("answer", "asker", "number", "socket")
+    __slots__ = ("answer", "caller", "number", "socket")
 
-    def __init__(self, engine: Engine, connecting: socket.socket, asker: "Find") -> None:
+    def __init__(self, engine: Engine, connecting: socket.socket, caller: "Find") -> None:
         super().__init__(engine, connecting.fileno())
         self.socket = connecting
-        self.asker = asker
-        self.number = asker.number
+        self.caller = caller
+        self.number = caller.number
         self.answer = b""
 
     def finish_connect(self, ready: int) -> Name | None:
@@ -122,12 +123,12 @@ class Query(Machine):
         return T.EMAIL_RECEIVED if self.answer.endswith(b"\n") else None
 
     def deliver(self) -> None:
-        """Tell whoever asked; the last step, for the asker goes on at once."""
-        self.asker.end(self.answer)
+        """Tell whoever asked; the last step, for the caller goes on at once."""
+        self.caller.end(self.answer)
 
     def give_up(self) -> None:
         """Tell whoever asked that there will be no e-mail."""
-        self.asker.end(None)
+        self.caller.end(None)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -148,7 +149,7 @@ class Find(Operation):
         connecting.setblocking(False)
         if connecting.connect_ex(self._store.address) not in (0, errno.EINPROGRESS):
             connecting.close()
-            raise HTTPError(502, "The mail store can not be reached.")
+            raise HTTPError(502, "The mail store cannot be reached.")
         self._executor = executor
         self._query = Query(self._store.engine(executor.loop), connecting, self)
         executor.loop.add(self._query)
@@ -161,7 +162,7 @@ class Find(Operation):
             self._executor.finished(self, email)
 
     def cancel(self) -> None:
-        self._executor.loop.fire(self._query, T.ASKER_LEFT)
+        self._executor.loop.tell(self._query, T.CALLER_LEFT)
 
     def describe(self) -> str:
         query = self._query

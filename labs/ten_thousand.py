@@ -19,7 +19,10 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.plot import Kind, Row, bars
 from benchmarks.summary import spread
-from handlers.messages import Request, Response
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import open_poller
+from clerestory.statemachines.engine import Engine, Machine
 from labs import costs, event_loop, thread_pool
 from labs.costs import Cost, cost
 from labs.findings import Claim, Findings, Stage, verdict
@@ -27,9 +30,6 @@ from labs.hosting import crashed, host
 from labs.measuring import amount
 from labs.models.machines import CLIENT, ENTRANCE, Client
 from labs.serving import BACKLOG, raise_descriptor_limit
-from server.loop import Loop
-from server.poller import open_poller
-from statemachines.engine import Engine, Machine
 
 ECHO, HTTP = b"echo hello\n", b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n"
 GOAL = 10_000

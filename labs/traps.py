@@ -11,7 +11,7 @@ is made.
    Right: read until EAGAIN, or be level-triggered, where what is left is reported again.
 3. *The reused number.* One wait reports several descriptors. While the first is handled, another of them is closed, and
    a connection that is accepted now gets its number: the report that is still to be handled now means somebody else.
-   Right: close only when the whole batch has been handled, which is what `server.loop` does.
+   Right: close only when the whole batch has been handled, which is what `server.loop.loop` does.
 """
 
 import contextlib

@@ -6,14 +6,15 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Final
 
-from handlers.messages import Application
+from clerestory.handlers.api.messages import Application
+from clerestory.server.connection.room import connections
+from clerestory.server.connection.service import Service
+from clerestory.statemachines.connection import State as S
 from labs import mail_store
 from labs.hosting import host
 from labs.mail_store import email
 from labs.serving import raise_descriptor_limit, serving
 from labs.store_machine import MailStore
-from server.service import Service
-from statemachines.connection import State as S
 
 REQUEST: Final = b"GET /emails/%d HTTP/1.1\r\nHost: lab\r\n\r\n"
 DELAY: Final = 0.5
@@ -22,7 +23,7 @@ DELAY: Final = 0.5
 
 def turn_until(service: Service, state: S, count: int = 1) -> None:
     """Let the loop turn until `count` connections are in `state`."""
-    while sum(connection.state is state for connection in service.connections()) < count:
+    while sum(connection.state is state for connection in connections(service)) < count:
         service.loop.turn(1)
 
 
@@ -40,9 +41,9 @@ def wait_together(application: Callable[[MailStore], Application], count: int) -
             client.sendall(REQUEST % number)
         most, held, threads = 0, 0.0, 0
         others = threading.active_count() - 1
-        while any(connection.requests == 0 or connection.exchange for connection in service.connections()):
+        while any(connection.requests == 0 or connection.exchange for connection in connections(service)):
             service.loop.turn(1)
-            waiting = sum(connection.state is S.QUERYING_BACKEND for connection in service.connections())
+            waiting = sum(connection.state is S.QUERYING_BACKEND for connection in connections(service))
             if waiting > most:
                 most, held = waiting, (tracemalloc.get_traced_memory()[0] - before) / waiting
                 threads = threading.active_count() - others

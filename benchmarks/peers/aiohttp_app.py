@@ -2,7 +2,7 @@
 
 import sys
 
-import uvloop  # type: ignore[import-not-found]
+import uvloop  # type: ignore[import-not-found, unused-ignore]
 from aiohttp import web  # type: ignore[import-not-found]
 
 from benchmarks import work

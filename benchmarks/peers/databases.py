@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette  # type: ignore[import-not-found]
-from starlette.responses import Response  # type: ignore[import-not-found]
-from starlette.routing import Route  # type: ignore[import-not-found]
+from starlette.applications import Starlette  # type: ignore[import-not-found, unused-ignore]
+from starlette.responses import Response  # type: ignore[import-not-found, unused-ignore]
+from starlette.routing import Route  # type: ignore[import-not-found, unused-ignore]
 
 from benchmarks import work
 
@@ -32,9 +32,9 @@ def answer(row: Any) -> Any:
 @asynccontextmanager
 async def asyncpg_pool(app: Any) -> AsyncIterator[None]:
     """Without asyncpg's reset after each query, which is one more way to the server and back."""
-    import asyncpg  # type: ignore[import-not-found]
+    import asyncpg  # type: ignore[import-not-found, unused-ignore]
 
-    class Connection(asyncpg.Connection):  # type: ignore[misc]
+    class Connection(asyncpg.Connection):  # type: ignore[misc, unused-ignore]
         __slots__ = ()
 
         def get_reset_query(self) -> str:
@@ -56,7 +56,7 @@ async def by_asyncpg(request: Any) -> Any:
 @asynccontextmanager
 async def psycopg_pool(app: Any) -> AsyncIterator[None]:
     """With autocommit: else each query would be followed by a COMMIT."""
-    from psycopg_pool import AsyncConnectionPool  # type: ignore[import-not-found]
+    from psycopg_pool import AsyncConnectionPool  # type: ignore[import-not-found, unused-ignore]
 
     size, options = work.SESSIONS, {"autocommit": True}
     async with AsyncConnectionPool(WHERE, min_size=size, max_size=size, kwargs=options) as app.state.pool:
@@ -78,7 +78,7 @@ _thread = threading.local()
 @asynccontextmanager
 async def few_threads(app: Any) -> AsyncIterator[None]:  # noqa: ARG001 - as Starlette calls it
     """As many threads as suit it best: with its own forty it takes more CPU."""
-    from anyio import to_thread  # type: ignore[import-not-found]
+    from anyio import to_thread  # type: ignore[import-not-found, unused-ignore]
 
     to_thread.current_default_thread_limiter().total_tokens = work.PEERS_THREADS
     yield

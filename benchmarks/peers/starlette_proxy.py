@@ -3,11 +3,11 @@
 import os
 from collections.abc import AsyncIterator
 
-import anyio  # type: ignore[import-not-found]
-import httpx  # type: ignore[import-not-found]
-from starlette.requests import Request  # type: ignore[import-not-found]
-from starlette.responses import StreamingResponse  # type: ignore[import-not-found]
-from starlette.types import Receive, Scope, Send  # type: ignore[import-not-found]
+import anyio  # type: ignore[import-not-found, unused-ignore]
+import httpx  # type: ignore[import-not-found, unused-ignore]
+from starlette.requests import Request  # type: ignore[import-not-found, unused-ignore]
+from starlette.responses import StreamingResponse  # type: ignore[import-not-found, unused-ignore]
+from starlette.types import Receive, Scope, Send  # type: ignore[import-not-found, unused-ignore]
 
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 CONNECTIONS = 8

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-import uvloop  # type: ignore[import-not-found]
+import uvloop  # type: ignore[import-not-found, unused-ignore]
 from tornado import httpserver, web  # type: ignore[import-not-found]
 
 from benchmarks import work

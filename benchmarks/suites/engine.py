@@ -28,9 +28,9 @@ from benchmarks.plot import Kind, Row, bars
 from benchmarks.report import Report, Table
 from benchmarks.suites.plan import Plan, in_turn
 from benchmarks.summary import Spread, band, figure, spread
-from statemachines import connection
-from statemachines import contract as c
-from statemachines import engine as engines
+from clerestory.statemachines import connection
+from clerestory.statemachines import contract as c
+from clerestory.statemachines import engine as engines
 
 LEAD = """Microseconds of one transition, in one process, on one CPU: median of interleaved rounds. *Happy path*:
 `HEAD_RECEIVED`, `OUTPUT_READY`, `OUTPUT_FLUSHED` of the connection's table, actions and guards that do nothing, three
@@ -123,7 +123,7 @@ def stock(table: c.Table) -> Any:
 def without(engine: engines.Engine, *parts: str) -> Callable[[engines.Machine, c.Name | None], None]:
     """`engine.fire` without these parts of the recording. Raises LookupError when a line is no longer there."""
     unwanted = tuple(line for part in parts for line in RECORDING[part])
-    lines = textwrap.dedent(inspect.getsource(engines.Engine.walk)).splitlines()
+    lines = textwrap.dedent(inspect.getsource(inspect.unwrap(engines.Engine.walk))).splitlines()
     scope: dict[str, Any] = dict(vars(engines))
     exec("\n".join(lines_without(lines, WALK[1], unwanted)), scope)
     fire: Callable[[engines.Machine, c.Name | None], None] = MethodType(scope["walk"], engine)

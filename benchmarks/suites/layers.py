@@ -22,9 +22,9 @@ from benchmarks.suites import engine, parsers
 from benchmarks.suites.measuring import Case, measure
 from benchmarks.suites.plan import Plan
 from benchmarks.summary import Spread, band, figure, spread
-from handlers.messages import Request, Response
-from server.http.responses import HeadWriter
-from statemachines.engine import Dispatch
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.server.http.responses import HeadWriter
+from clerestory.statemachines.engine import Dispatch
 
 LEAD = """Where the CPU time of one request goes: constant JSON on keep-alive connections, httptools as parser where it
 is installed, history and histograms on, access log off. The whole is the real server under load. The first row is the

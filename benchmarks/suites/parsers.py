@@ -15,14 +15,14 @@ from benchmarks.plot import Kind, Row, bars
 from benchmarks.report import Report, Table
 from benchmarks.suites.plan import Plan, in_turn
 from benchmarks.summary import Spread, band, figure, spread
-from server.config import Limits
-from server.http import Codec, h11_codec
-from server.http.reading import HeadReader
+from clerestory.server.config import Limits
+from clerestory.server.http import Codec, h11_codec
+from clerestory.server.http.reading import HeadReader
 
 try:
     import httptools
 
-    from server.http import httptools_codec
+    from clerestory.server.http import httptools_codec
 except ImportError:
     has_httptools = False
 else:

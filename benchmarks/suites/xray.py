@@ -22,6 +22,7 @@ from benchmarks.processes import ROOT, Server, free_port
 from benchmarks.report import Report, Table
 from benchmarks.suites.plan import Plan
 from benchmarks.summary import duration
+from clerestory.server.xray.serve import runtime
 
 LEAD = """The x-ray of a server with {size:,} idle connections. A snapshot's time is that of `GET /snapshot.json`, from
 the request's first byte to the answer's last; the pause is what the loop itself measures, standing still while it is
@@ -76,18 +77,26 @@ def run(plan: Plan) -> Report:
 def look(xray: int, looks: int, found: Found) -> None:
     """Ask for snapshots."""
     connection = http.client.HTTPConnection("127.0.0.1", xray, timeout=30)
+    head = {"authorization": f"Bearer {token_of(xray)}"}
     for _ in range(looks):
-        taken, data = asked(connection, "/snapshot.json")
+        taken, data = asked(connection, "/snapshot.json", head)
         found.times.setdefault("snapshot", []).append(taken)
         found.times.setdefault("pause", []).append(json.loads(data)["loop"]["pause"])
         time.sleep(PAUSE)
     connection.close()
 
 
-def asked(connection: http.client.HTTPConnection, target: str) -> tuple[float, bytes]:
+def token_of(xray: int) -> str:
+    """The token of the x-ray on that port."""
+    return next(one.token for one in runtime.find() if one.url == f"http://127.0.0.1:{xray}/")
+
+
+def asked(
+    connection: http.client.HTTPConnection, target: str, head: dict[str, str] | None = None
+) -> tuple[float, bytes]:
     """How long an answer took, and what it is. Raises LookupError when it is none."""
     begun = time.perf_counter()
-    connection.request("GET", target)
+    connection.request("GET", target, headers=head or {})
     answer = connection.getresponse()
     data = answer.read()
     if answer.status != 200:
@@ -119,7 +128,7 @@ def beside(port: int, meanwhile: Callable[[], None]) -> list[float]:
 
 def listed(xray: int, found: Found) -> None:
     """How long `ps` takes to print a line for each, and how much CPU of that is its own."""
-    command = [sys.executable, "-m", "server", "ps", "--xray", f"127.0.0.1:{xray}"]
+    command = [sys.executable, "-m", "clerestory", "ps", "--xray", f"127.0.0.1:{xray}"]
     spent, begun = own_children(), time.perf_counter()
     with pinned(LOAD_CPU):
         subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True, timeout=60)
@@ -150,6 +159,8 @@ def page_share(server: Server, xray: int, rounds: int, seconds: float, found: Fo
             opened = driver.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
             page = opened.new_page(viewport={"width": 1440, "height": 900})
             page.goto(f"http://127.0.0.1:{xray}/")
+            page.get_by_label("Token").fill(token_of(xray))
+            page.keyboard.press("Enter")
             page.wait_for_selector("#link[data-link=live]")
             page.wait_for_selector(".line[data-kind=row]")
             found.page.append(share(server, seconds) - without)

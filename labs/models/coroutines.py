@@ -25,8 +25,8 @@ async def attend(
 
 async def serve_forever(listener: socket.socket, host: str, port: str) -> None:
     """A task for each connection."""
-    attended = functools.partial(attend, host, port)
-    server = await asyncio.start_server(attended, sock=listener, backlog=BACKLOG)
+    interest_set = functools.partial(attend, host, port)
+    server = await asyncio.start_server(interest_set, sock=listener, backlog=BACKLOG)
     await server.serve_forever()
 
 

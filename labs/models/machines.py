@@ -1,16 +1,17 @@
 """Machines on the server's own loop: a table for the client, one for the store, and no other memory of where we are.
 
 The engine and the loop are those that are shipped; the tables and the shells are as small as the task. A connection
-that queries waits on its client for a hang-up only, so that a client that talks on is not read before it is answered.
+that queries waits for nothing but its client's disconnect, so that a client
+that talks on is not read before it is answered.
 """
 
 import socket
 from enum import auto
 
-from server.loop import Loop
-from server.poller import open_poller
-from statemachines.contract import Cause, Interest, Name, Row, Spec, Table, Unbounded, Way
-from statemachines.engine import Engine, Machine
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import open_poller
+from clerestory.statemachines.contract import Cause, Interest, Name, Row, Spec, Table, Unbounded, Way
+from clerestory.statemachines.engine import Engine, Machine
 
 PATIENT = Unbounded("the clients of a lab may take their time")
 
@@ -246,7 +247,7 @@ ENTRANCE = Table(
     EntranceTrigger,
     EntranceState.ACCEPTING,
     (
-        Spec(EntranceState.ACCEPTING, Interest.READABLE, PATIENT, "accept", "clients come when they like"),
+        Spec(EntranceState.ACCEPTING, Interest.READABLE, PATIENT, "accept", "clients connect at any time"),
         Spec(EntranceState.CLOSED, Interest.NOTHING, PATIENT, "", "it is over", final=True),
     ),
     (Row(EntranceState.ACCEPTING, EntranceTrigger.CLOSE_ORDERED, EntranceState.CLOSED, ends=Cause.OPERATOR),),
