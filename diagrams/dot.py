@@ -2,34 +2,33 @@
 
 What makes it calm:
 
-- Time runs downwards, and the usual course is one bold column with one bold way back.
-- What leads to the end is not an arrow with a label of its own from every state, but listed at the foot of the state
-  that it leaves, from where a thin line goes to the end.
+- Time runs downwards, and the usual path is one bold column with one bold way back.
+- What leads aside (to the end, by a fault, by a deadline, or by one more way between two states) is not an arrow, but
+  listed at the foot of the state that it leaves. Each state beside the usual path has one arrow in and one out; the
+  final state has one thin line.
 - Every text sits in a cell of fixed size, made from our own metrics: the layout does not depend on the fonts at hand.
 """
 
+from functools import cache
 from html import escape
 
-from diagrams.metrics import width
-from diagrams.picture import Arrow, Lane, Line, Look, Picture, limit_of, waits_of
-from statemachines.contract import Name, Spec
+from clerestory.diagrams.metrics import width
+from clerestory.diagrams.picture import Arrow, Lane, Line, Look, Picture, limit_of, waits_of
+from clerestory.statemachines.contract import Name, Spec
 
 FONT = "Helvetica Neue,Helvetica,Arial,DejaVu Sans,sans-serif"
 PAPER, CARD, INK, QUIET, HAIR = "#fbfaf7", "#ffffff", "#1f2933", "#66717d", "#c9ced4"
-ACCENT, FAULT, LAWFUL = "#1c5d99", "#c0574f", "#8a949e"
+ACCENT, FAULT, NORMAL = "#1c5d99", "#c0574f", "#8a949e"
 TINTS = (("#e4eef8", "#3d6f9f"), ("#e6f2e8", "#4b7f57"), ("#fbf0dc", "#93702f"))
 
 STROKES = {
     Look.HAPPY: (ACCENT, 3.2, "solid", 1.0),
-    Look.LAWFUL: (LAWFUL, 1.2, "solid", 0.7),
-    Look.LATE: (LAWFUL, 1.0, "dashed", 0.6),
+    Look.NORMAL: (NORMAL, 1.2, "solid", 0.7),
+    Look.LATE: (NORMAL, 1.0, "dashed", 0.6),
     Look.FAULT: (FAULT, 0.9, "solid", 0.6),
     Look.FAULT_LATE: (FAULT, 0.9, "dashed", 0.6),
 }
 """Colour, width, style and size of the head of an arrow."""
-
-GRAVITY = (Look.LATE, Look.LAWFUL, Look.FAULT_LATE, Look.FAULT)
-
 
 SLACK = 1.06
 """A renderer that rounds each letter to whole pixels needs a little more than the metrics say."""
@@ -44,6 +43,7 @@ def to_dot(picture: Picture) -> str:
     for number, lane in enumerate(picture.lanes):
         lines += _lane(picture, lane, number)
     lines += [_state(picture, spec) for spec in picture.specs if spec.state.name not in lanes]
+    lines += [f"  {{ rank=sink; {'; '.join(state.name for state in picture.finals)} }}"]
     lines += _start(picture)
     lines += [_arrow(picture, arrow) for arrow in picture.arrows if not _is_aside(picture, arrow)]
     lines += [_aside(picture, arrow) for arrow in _asides(picture)]
@@ -156,7 +156,7 @@ def _whither(state: Name, dest: Name) -> str:
 
 
 def _is_usual(picture: Picture, state: Name) -> bool:
-    """Whether the usual course leads through a state."""
+    """Whether the usual path leads through a state."""
     through = {end for arrow in picture.arrows if arrow.look is Look.HAPPY for end in (arrow.source, arrow.dest)}
     return state in through and state not in picture.finals
 
@@ -184,7 +184,7 @@ def _start(picture: Picture) -> list[str]:
 
 
 def _arrow(picture: Picture, arrow: Arrow) -> str:
-    """An arrow with its text. The usual course runs straight down, and comes back at the right."""
+    """An arrow with its text. The usual path runs straight down, and comes back at the right."""
     happy = arrow.look is Look.HAPPY
     ink = ACCENT if happy else QUIET
     rows = []
@@ -201,10 +201,8 @@ def _arrow(picture: Picture, arrow: Arrow) -> str:
 
 
 def _aside(picture: Picture, arrow: Arrow) -> str:
-    """A light arrow; its text is at the foot of the state that it leaves. Those near the end pull it below them."""
-    order = [spec.state for spec in picture.specs]
-    near = arrow.dest in picture.finals and order.index(arrow.dest) - order.index(arrow.source) <= 2
-    return _edge(picture, arrow, f"weight={4 if near else 0}", light=True)
+    """A light arrow; its text is at the foot of the state that it leaves."""
+    return _edge(picture, arrow, f"weight={4 if arrow.dest in picture.finals else 0}", light=True)
 
 
 def _edge(picture: Picture, arrow: Arrow, more: str, ports: tuple[str, str] = ("", ""), *, light: bool = False) -> str:
@@ -222,17 +220,45 @@ def _edge(picture: Picture, arrow: Arrow, more: str, ports: tuple[str, str] = ("
 
 
 def _is_aside(picture: Picture, arrow: Arrow) -> bool:
-    """Whether an arrow leads off the course: by fault, by a deadline, or to the end."""
-    return arrow.look is not Look.HAPPY and (arrow.look is not Look.LAWFUL or arrow.dest in picture.finals)
+    """Whether an arrow is not drawn with its text, but listed in the card of the state that it leaves."""
+    return arrow not in _drawn(picture)
+
+
+@cache
+def _drawn(picture: Picture) -> frozenset[Arrow]:
+    """The arrows that are drawn with their texts: the usual path, and for each state beside it one way in and one out.
+
+    The others are in the cards: lines from everywhere to everywhere hide the path that a reader looks for.
+    """
+    drawn = {arrow for arrow in picture.arrows if arrow.look is Look.HAPPY}
+    normal = [arrow for arrow in picture.arrows if arrow.look is Look.NORMAL and arrow.source is not arrow.dest]
+    for state in (spec.state for spec in picture.specs):
+        if not _is_usual(picture, state) and state not in picture.finals:
+            into = [arrow for arrow in normal if arrow.dest is state]
+            out = [arrow for arrow in normal if arrow.source is state and arrow.dest not in picture.finals]
+            drawn |= {min(ways, key=lambda arrow: _far(picture, arrow)) for ways in (into, out) if ways}
+    return frozenset(drawn)
 
 
 def _asides(picture: Picture) -> list[Arrow]:
-    """One arrow between two states, however many ways lead aside there; it has the gravest of their looks.
+    """The light lines: one for each state that no drawn arrow leads to, from the state that is nearest above it."""
+    reached = {picture.initial, *(arrow.dest for arrow in _drawn(picture))}
+    lines = []
+    for state in (spec.state for spec in picture.specs):
+        into = [arrow for arrow in picture.arrows if arrow.dest is state and arrow.source is not state]
+        if state not in reached and into:
+            lines.append(min(into, key=lambda arrow: _steps(picture, arrow)))
+    return lines
 
-    None from a state to itself: that is listed in its card, and a loop would say no more.
-    """
-    between: dict[tuple[Name, Name], list[Arrow]] = {}
-    for arrow in picture.arrows:
-        if _is_aside(picture, arrow) and arrow.source is not arrow.dest:
-            between.setdefault((arrow.source, arrow.dest), []).append(arrow)
-    return [max(arrows, key=lambda arrow: GRAVITY.index(arrow.look)) for arrows in between.values()]
+
+def _far(picture: Picture, arrow: Arrow) -> tuple[int, tuple[bool, int]]:
+    """How far an arrow leads from the usual path, and from its state: the nearer, the clearer."""
+    beside = sum(not _is_usual(picture, state) for state in (arrow.source, arrow.dest))
+    return beside, _steps(picture, arrow)
+
+
+def _steps(picture: Picture, arrow: Arrow) -> tuple[bool, int]:
+    """Whether an arrow leads upwards, and past how many states."""
+    order = [spec.state for spec in picture.specs]
+    down = order.index(arrow.dest) - order.index(arrow.source)
+    return down < 0, abs(down)

@@ -1,11 +1,11 @@
 """The picture as a Mermaid `stateDiagram-v2`, which code hosts draw from the text itself.
 
-Mermaid can not style a transition, so what a bold, a dashed or a red line says elsewhere is said by the order, under a
+Mermaid cannot style a transition, so what a bold, a dashed or a red line says elsewhere is said by the order, under a
 heading for each kind, and by the tint of the states.
 """
 
-from diagrams.picture import Arrow, Line, Picture, limit_of, waits_of
-from statemachines.contract import Spec
+from clerestory.diagrams.picture import Arrow, Line, Picture, limit_of, waits_of
+from clerestory.statemachines.contract import Spec
 
 INK = "#1f2933"
 PLAIN = ("#ffffff", "#c9ced4")
@@ -14,7 +14,7 @@ TINTS = (("#e4eef8", "#3d6f9f"), ("#e6f2e8", "#4b7f57"), ("#fbf0dc", "#93702f"))
 
 def to_mermaid(picture: Picture) -> str:
     """A Mermaid text that ends in a new line."""
-    lines = ["stateDiagram-v2", f"    %% {picture.name}: made by python -m diagrams, not by hand", "    direction TB"]
+    lines = ["stateDiagram-v2", f"    %% {picture.name}: made by clerestory diagrams, not by hand", "    direction TB"]
     lines += _classes(picture)
     lines += ["", "    %% states: what each waits for, and until when"]
     lines += [line for spec in picture.specs for line in _state(picture, spec)]

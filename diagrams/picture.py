@@ -1,7 +1,7 @@
 """What there is to be drawn of one machine, whatever it is drawn with.
 
 The states and transitions are read from the library's machine (`statemachines.engine.define`), the same that the engine
-compiles; the table adds what the library does not know: interest, deadlines, which rows are the usual course. Rows of
+compiles; the table adds what the library does not know: interest, deadlines, which rows are the usual path. Rows of
 one look between the same two states become one arrow with several lines.
 """
 
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import transitions
 
-from statemachines.contract import Deadline, Name, Row, Spec, Table, Unbounded, Way
-from statemachines.definition import define
+from clerestory.statemachines.contract import Deadline, Name, Row, Spec, Table, Unbounded, Way
+from clerestory.statemachines.definition import define
 
 
 class Line(NamedTuple):
@@ -32,8 +32,8 @@ class Line(NamedTuple):
 class Look(enum.Enum):
     """How an arrow is drawn: by the kind of its rows, and whether it is time that passed."""
 
-    HAPPY = "the usual course"
-    LAWFUL = "lawful, less usual"
+    HAPPY = "the usual path"
+    NORMAL = "other normal paths"
     LATE = "a deadline passed"
     FAULT = "something went wrong"
     FAULT_LATE = "a deadline passed, and something is lost"
@@ -58,8 +58,8 @@ class Lane(NamedTuple):
 LANES = {
     "connection": (
         Lane("reading request", ("AWAITING_REQUEST", "READING_HEAD", "READING_BODY")),
-        Lane("querying backend", ("QUERYING_BACKEND",)),
-        Lane("sending response", ("SENDING_RESPONSE",)),
+        Lane("querying backend", ("QUERYING_BACKEND", "HALF_CLOSED")),
+        Lane("sending response", ("PRODUCING", "SENDING_RESPONSE", "EXCHANGING")),
     )
 }
 """The phrases by which a machine is known in every conversation."""
@@ -81,7 +81,7 @@ class Picture:
         return [spec.state for spec in self.specs if spec.final]
 
     def looks(self) -> list[Look]:
-        """The looks that occur, the usual course first."""
+        """The looks that occur, the usual path first."""
         return [look for look in Look if any(arrow.look is look for arrow in self.arrows)]
 
 
@@ -137,7 +137,7 @@ def look_of(row: Row) -> Look:
         return Look.HAPPY
     if row.way is Way.FAULT:
         return Look.FAULT_LATE if late else Look.FAULT
-    return Look.LATE if late else Look.LAWFUL
+    return Look.LATE if late else Look.NORMAL
 
 
 def limit_of(spec: Spec) -> str:

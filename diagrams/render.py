@@ -67,7 +67,7 @@ def _draw(dot: str, kind: str) -> bytes:
 
 
 def to_svg(dot: str, title: str) -> str:
-    """An SVG of `dot`, with a name for those who can not see it. Raises MissingExtra."""
+    """An SVG of `dot`, with a name for those who cannot see it. Raises MissingExtra."""
     text = _draw(dot, "svg").decode()
     version = re.search(r"graphviz version ([\w.~-]+)", text)
     text = _NODE.sub(lambda node: _centred(node[0]), _COMMENT.sub("", text))

@@ -7,64 +7,71 @@
 
 The laws:
 
-- a template is written decoded; the request's path is split at its slashes first and then each segment is
-  percent-decoded, once, so that an encoded slash never separates (RFC 3986 section 2.2);
+- a template is a decoded path; the request's path is split at its slashes first and then each segment is
+  percent-decoded, once, so that an encoded slash is never a separator (RFC 3986 section 2.2);
 - a constant path wins over parameters, parameters over mounts; among parameters the first one registered wins, among
-  mounts the longest prefix; a path is not normalised: `/emails/` and `/emails//7` are paths of their own;
-- no template matches: 404; one does, but not with this method: 405 with Allow; and where no route of the router has
-  the method at all: 501 (RFC 9110 sections 15.5.5, 15.5.6 and 15.6.2);
+  mounts the longest prefix; a path is not normalised: `/emails/` and `/emails//7` are different paths;
+- no template matches: 404; one does, but not with this method: 405 with Allow; a method that no route of the router has
+  and that is not registered with IANA: 501 (RFC 9110 sections 15.5.5, 15.5.6 and 15.6.2);
 - HEAD is answered by the GET handler and OPTIONS by the router, unless the template has its own;
-- what is wrong with a route is said when it is registered, not when it is asked for.
+- a wrong route is an error when it is registered, not when it is requested.
 
-A constant path costs two dict look-ups; a path with parameters a walk over the templates with as many segments.
+A constant path costs two dict look-ups; a path with parameters is compared with all templates of as many segments.
 
 Deliberately not here: reversing, middleware, hosts, redirects to a path with or without its last slash.
 """
 
-import inspect
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, Unpack
 from urllib.parse import quote, unquote_to_bytes
 
 from mypy_extensions import mypyc_attr
 
-from handlers.errors import HTTPError
-from handlers.messages import Answer, Application, Request, Response
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.messages import Answer, Application, Plain, Request, Response
+from clerestory.handlers.api.methods import REGISTERED, allow, not_allowed, not_supported
+from clerestory.handlers.api.query import queried
+from clerestory.handlers.api.route_limits import Limited, Terms, limits_of
 
-Handler = Callable[..., Answer]
-H = TypeVar("H", bound=Handler)
+Handler = Callable[..., Any]
+K = TypeVar("K", bound=Callable[[], Any])
+H = TypeVar("H", bound=Callable[..., Plain | Coroutine[Any, Any, Plain]])
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
+_KIND = re.compile(r":[A-Za-z_][A-Za-z0-9_]*\}")
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _text(segment: str) -> str | None:
-    """A segment that is not empty."""
+    """A non-empty segment."""
     return segment or None
 
 
 def _integer(segment: str) -> int | None:
-    """ASCII digits without sign or leading zero, below 2**63, which every database's integer can hold."""
+    """ASCII digits without sign or leading zero, below 2**63, which fits into any database's integer."""
     if _INTEGER.fullmatch(segment) and (value := int(segment)) < 1 << 63:
         return value
     return None
 
 
 def _uuid(segment: str) -> uuid.UUID | None:
-    """Eight-four-four-four-twelve hexadecimal digits, the only form that RFC 9562 section 4 writes."""
+    """Eight-four-four-four-twelve hexadecimal digits, the only form in RFC 9562 section 4."""
     return uuid.UUID(segment) if _UUID.fullmatch(segment) else None
 
 
 CONVERTERS: dict[str, Callable[[str], Any]] = {"str": _text, "int": _integer, "uuid": _uuid, "path": str}
-"""What a parameter may be. A converter hands back None where the segment is no such thing: the template then does not
-match. `path` takes all the rest of the path, slashes included; the others take one segment."""
+"""The kinds of parameters. A converter returns None if it does not accept the segment: then the template does not
+match. `path` takes the rest of the path, slashes included; the others take one segment."""
+
+UNMATCHED = "(no route)"
+"""`Request.route` of what no route has matched: what scanners ask for is counted together."""
 
 
 class Parameter(NamedTuple):
@@ -75,7 +82,7 @@ class Parameter(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """One handler, and the limit of the request body it takes (None: the server's)."""
+    """One handler, and its limit for the request body (None: the server's)."""
 
     handler: Handler
     max_body: int | None
@@ -83,9 +90,11 @@ class Endpoint(NamedTuple):
 
 @dataclass(slots=True)
 class Resource:
-    """One template and its handlers, by method. `allowed` are the methods with those the router adds."""
+    """One template and its handlers, by method. `path` is the template without the kinds of its parameters, `explicit`
+    are the registered methods; `endpoints` also has HEAD."""
 
     segments: tuple[str | Parameter, ...]
+    path: str
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     explicit: set[str] = field(default_factory=set)
 
@@ -108,7 +117,7 @@ class Resource:
             if part.kind == "path":
                 rest = segments[position:]
                 if any("/" in one for one in rest):
-                    return None  # joined, an encoded slash could no longer be told from a separator
+                    return None  # joined, an encoded slash would look like a separator
                 segment = "/".join(rest)
             value = CONVERTERS[part.kind](segment)
             if value is None:
@@ -136,6 +145,8 @@ class Router:
         self._open_ended: list[Resource] = []
         self._mounts: list[Mount] = []
         self.methods: set[str] = {"OPTIONS"}
+        self.start_hooks: list[Callable[[], Any]] = []
+        self.stop_hooks: list[Callable[[], Any]] = []
 
     def __call__(self, request: Request) -> Answer:
         """Answer `request`. Raises HTTPError 400, 404, 405, 413 or 501."""
@@ -146,11 +157,16 @@ class Router:
                 return endpoint.handler(request) if request.body_ended else _call(endpoint, request, {})
         return self._search(request)
 
-    def route(self, path: str, methods: Iterable[str] = ("GET",), max_body: int | None = None) -> Callable[[H], H]:
-        """Register the decorated function for `path` and `methods`; `max_body` bytes instead of the server's limit.
+    def route(
+        self, path: str, methods: Iterable[str] = ("GET",), max_body: int | None = None, **terms: Unpack[Terms]
+    ) -> Callable[[H], H]:
+        """Register the decorated function for `path` and `methods`; `max_body` bytes instead of the server's limit, and
+        `backend_timeout`, `handler_total` and `half_close` instead of its deadlines
+        (handlers.api.messages.RouteLimits).
 
-        Raises ValueError for a template or method that is malformed or there already, TypeError for a function that
-        cannot be called with the template's parameters.
+        Raises ValueError for a template or method that is malformed or already registered, TypeError for a function
+        that cannot be called with the template's parameters. Its other parameters are query parameters
+        (handlers.api.query).
         """
         segments = _parse_template(path)
         names = [methods] if isinstance(methods, str) else list(methods)
@@ -158,62 +174,84 @@ class Router:
             raise ValueError(f"route {path!r} has no method")
         if max_body is not None and max_body < 0:
             raise ValueError(f"route {path!r}: max_body is {max_body}")
+        limits = limits_of(path, terms)
 
         def register(handler: H) -> H:
-            _check_signature(path, segments, handler)
+            called = queried(path, [part.name for part in segments if isinstance(part, Parameter)], handler)
+            if limits is not None:
+                called = Limited(called, limits)
             for method in names:
-                self._add(path, segments, method, Endpoint(handler, max_body))
+                self._add(path, segments, method, Endpoint(called, max_body))
             return handler
 
         return register
 
-    def get(self, path: str, max_body: int | None = None) -> Callable[[H], H]:
-        """Register the decorated function for GET, and for HEAD unless that has its own."""
-        return self.route(path, ("GET",), max_body)
+    def get(self, path: str, max_body: int | None = None, **terms: Unpack[Terms]) -> Callable[[H], H]:
+        """Register the decorated function for GET, and for HEAD unless HEAD has a handler of its own."""
+        return self.route(path, ("GET",), max_body, **terms)
 
-    def post(self, path: str, max_body: int | None = None) -> Callable[[H], H]:
+    def post(self, path: str, max_body: int | None = None, **terms: Unpack[Terms]) -> Callable[[H], H]:
         """Register the decorated function for POST."""
-        return self.route(path, ("POST",), max_body)
+        return self.route(path, ("POST",), max_body, **terms)
 
-    def put(self, path: str, max_body: int | None = None) -> Callable[[H], H]:
+    def put(self, path: str, max_body: int | None = None, **terms: Unpack[Terms]) -> Callable[[H], H]:
         """Register the decorated function for PUT."""
-        return self.route(path, ("PUT",), max_body)
+        return self.route(path, ("PUT",), max_body, **terms)
 
-    def patch(self, path: str, max_body: int | None = None) -> Callable[[H], H]:
+    def patch(self, path: str, max_body: int | None = None, **terms: Unpack[Terms]) -> Callable[[H], H]:
         """Register the decorated function for PATCH."""
-        return self.route(path, ("PATCH",), max_body)
+        return self.route(path, ("PATCH",), max_body, **terms)
 
-    def delete(self, path: str, max_body: int | None = None) -> Callable[[H], H]:
+    def delete(self, path: str, max_body: int | None = None, **terms: Unpack[Terms]) -> Callable[[H], H]:
         """Register the decorated function for DELETE."""
-        return self.route(path, ("DELETE",), max_body)
+        return self.route(path, ("DELETE",), max_body, **terms)
 
-    def mount(self, prefix: str, application: Application) -> None:
-        """Hand every request beneath `prefix`, whatever its method, to `application`. Raises ValueError."""
+    def on_start(self, hook: K) -> K:
+        """Call the decorated function before anybody listens; a coroutine may await operations. If it raises, the
+        process does not serve."""
+        self.start_hooks.append(hook)
+        return hook
+
+    def on_stop(self, hook: K) -> K:
+        """Call the decorated function when the last request has ended; a coroutine may await operations."""
+        self.stop_hooks.append(hook)
+        return hook
+
+    @property
+    def applications(self) -> list[Application]:
+        """What is mounted."""
+        return [mount.application for mount in self._mounts]
+
+    def mount(self, prefix: str, application: Application, **terms: Unpack[Terms]) -> None:
+        """Pass every request beneath `prefix`, with any method, to `application`; deadlines as for a route. Raises
+        ValueError."""
         segments = _parse_template(prefix.rstrip("/") or "/")
         if not all(isinstance(part, str) for part in segments):
             raise ValueError(f"mount {prefix!r}: a prefix has no parameters")
         constant = [str(part) for part in segments if part]
         if any(mount.segments[1:] == constant for mount in self._mounts):
-            raise ValueError(f"mount {prefix!r} is there already")
+            raise ValueError(f"mount {prefix!r} is already registered")
         path = "".join("/" + quote(part, safe="") for part in constant)
-        self._mounts.append(Mount(["", *constant], path, application))
+        limits = limits_of(prefix, terms)
+        called = application if limits is None else Limited(application, limits)
+        self._mounts.append(Mount(["", *constant], path, called))
         self._mounts.sort(key=lambda mount: -len(mount.segments))
-        # A mounted router or directory says which methods it knows; of any other application nothing is known.
+        # A mounted router or directory lists its methods; other applications do not.
         self.methods.update(getattr(application, "methods", ()))
 
     def _add(self, path: str, segments: tuple[str | Parameter, ...], method: str, endpoint: Endpoint) -> None:
         if not _METHOD.fullmatch(method):
-            raise ValueError(f"route {path!r}: {method!r} is no method; methods are upper-case tokens")
+            raise ValueError(f"route {path!r}: {method!r} is not a method; methods are upper-case tokens")
         # Two templates that differ only in their parameters' names match the same paths.
         key = tuple(part if isinstance(part, str) else Parameter("", part.kind) for part in segments)
         resource = self._resources.get(key)
         if resource is None:
-            resource = self._resources[key] = Resource(segments)
+            resource = self._resources[key] = Resource(segments, _KIND.sub("}", path))
             self._index(path, resource)
         elif resource.segments != segments:
-            raise ValueError(f"route {path!r} names its parameters unlike an earlier route that matches the same paths")
+            raise ValueError(f"route {path!r} and an earlier route match the same paths with other parameter names")
         if method in resource.explicit:
-            raise ValueError(f"route {method} {path} is there already")
+            raise ValueError(f"route {method} {path} is already registered")
         resource.add(method, endpoint)
         self.methods.update(resource.endpoints)
 
@@ -227,16 +265,17 @@ class Router:
             self._by_length.setdefault(len(resource.segments), []).append(resource)
 
     def _search(self, request: Request) -> Answer:
-        """The way for what is not a constant path with its method, spelt as it was registered."""
+        """Find the endpoint of a path that is not a registered constant path with this method."""
         method = request.method
         if request.path == "*":  # RFC 9110 section 9.3.7: about the server as a whole
             return _options(self.methods)
         raw = request.path.split("/")
         segments = _decode(raw) if "%" in request.path else raw
         allowed: set[str] = set()
-        for endpoints, parameters in self._matches(segments):
+        for endpoints, parameters, path in self._matches(segments):
             endpoint = endpoints.get(method)
             if endpoint is not None:
+                request.route = request.base + path
                 return _call(endpoint, request, parameters)
             allowed.update(endpoints)
         if not allowed:
@@ -245,19 +284,20 @@ class Router:
                 return _enter(mount, request, raw)
         return self._refuse(request, allowed)
 
-    def _matches(self, segments: list[str]) -> Iterator[tuple[dict[str, Endpoint], dict[str, Any]]]:
-        constant = self._constant.get("/".join(segments))
+    def _matches(self, segments: list[str]) -> Iterator[tuple[dict[str, Endpoint], dict[str, Any], str]]:
+        path = "/".join(segments)
+        constant = self._constant.get(path)
         if constant is not None and not any("/" in segment for segment in segments):
-            yield constant, {}
+            yield constant, {}, path
         for resource in self._by_length.get(len(segments), ()):
             parameters = resource.match(segments)
             if parameters is not None:
-                yield resource.endpoints, parameters
+                yield resource.endpoints, parameters, resource.path
         for resource in self._open_ended:
             if len(segments) >= len(resource.segments):
                 parameters = resource.match(segments)
                 if parameters is not None:
-                    yield resource.endpoints, parameters
+                    yield resource.endpoints, parameters, resource.path
 
     def _mount(self, segments: list[str]) -> Mount | None:
         for mount in self._mounts:
@@ -268,16 +308,15 @@ class Router:
     def _refuse(self, request: Request, allowed: set[str]) -> Response:
         """Answer OPTIONS; raise for the rest."""
         method = request.method
-        if method not in self.methods:
-            # RFC 9110 section 15.6.2
-            raise HTTPError(501, f"No resource here knows the method {method}.")
+        request.route = UNMATCHED
+        if method not in self.methods and method not in REGISTERED:
+            raise not_supported(method)
         if not allowed:
             # RFC 9110 section 15.5.5
             raise HTTPError(404, "There is nothing at this path.")
         if method == "OPTIONS":
             return _options(allowed)
-        # RFC 9110 section 15.5.6
-        raise HTTPError(405, f"This resource does not take {method}.", (_allow(allowed),))
+        raise not_allowed(method, allowed)
 
 
 def _parse_template(path: str) -> tuple[str | Parameter, ...]:
@@ -293,27 +332,18 @@ def _parse_template(path: str) -> tuple[str | Parameter, ...]:
             continue
         parameter = _PARAMETER.fullmatch(segment)
         if parameter is None:
-            raise ValueError(f"route {path!r}: {segment!r} is no parameter; one is a whole segment, {{name:kind}}")
+            raise ValueError(
+                f"route {path!r}: {segment!r} is not a parameter; a parameter is a whole segment, {{name:kind}}"
+            )
         name, kind = parameter[1], parameter[2] or "str"
         if kind not in CONVERTERS:
-            raise ValueError(f"route {path!r}: unknown converter {kind!r}; there are {', '.join(CONVERTERS)}")
+            raise ValueError(f"route {path!r}: unknown converter {kind!r}; use one of {', '.join(CONVERTERS)}")
         if any(isinstance(part, Parameter) and part.name == name for part in parts):
             raise ValueError(f"route {path!r} has the parameter {name!r} twice")
         parts.append(Parameter(name, kind))
     if any(isinstance(part, Parameter) and part.kind == "path" for part in parts[:-1]):
-        raise ValueError(f"route {path!r}: a path parameter takes all the rest, so it comes last")
+        raise ValueError(f"route {path!r}: a path parameter takes the rest of the path, so it must be the last")
     return tuple(parts)
-
-
-def _check_signature(path: str, segments: tuple[str | Parameter, ...], handler: Handler) -> None:
-    """Raises TypeError unless `handler(request, **parameters)` can be called."""
-    names = [part.name for part in segments if isinstance(part, Parameter)]
-    try:
-        inspect.signature(handler).bind(None, **dict.fromkeys(names))
-    except TypeError as error:
-        name = getattr(handler, "__name__", repr(handler))
-        wanted = ", ".join(["request", *names])
-        raise TypeError(f"route {path!r}: {name} cannot be called with ({wanted}): {error}") from None
 
 
 def _decode(raw: list[str]) -> list[str]:
@@ -325,24 +355,25 @@ def _decode(raw: list[str]) -> list[str]:
 
 
 def _call(endpoint: Endpoint, request: Request, parameters: dict[str, Any]) -> Answer:
-    """Run the handler, unless what was asked of it cannot be good."""
+    """Call the handler, unless a parameter or the body's length is not acceptable."""
     for name, value in parameters.items():
         if isinstance(value, str) and _NOT_TEXT.search(value):
-            raise HTTPError(400, f"The path's {name} is not UTF-8 text without control characters.")
+            raise HTTPError(400, f"The path's {name} must be UTF-8 text without control characters.")
     if not request.body_ended:
         if endpoint.max_body is not None:
             request.body_limit = endpoint.max_body
-        # RFC 9110 section 15.5.14: said before the client has sent it, where the length is known.
+        # RFC 9110 section 15.5.14: before the client has sent it, if the length is known.
         if request.content_length is not None and request.content_length > request.body_limit:
             raise HTTPError(413, f"The body may have at most {request.body_limit} bytes here.")
-    return endpoint.handler(request, **parameters)
+    answer: Answer = endpoint.handler(request, **parameters)  # or what handlers.api.answers makes one of
+    return answer
 
 
 def _enter(mount: Mount, request: Request, raw: list[str]) -> Answer:
-    """Hand `request` to the mounted application: its path is what follows the prefix, still percent-encoded."""
+    """Pass `request` to the mounted application: its path is the part after the prefix, still percent-encoded."""
     rest = raw[len(mount.segments) :]
     if not rest and mount.prefix:
-        # The prefix without its slash: relative references in what is there would miss it (RFC 9110 section 15.4.2).
+        # The prefix without its slash: relative references in the response would be wrong (RFC 9110 section 15.4.2).
         query = f"?{request.query}" if request.query else ""
         location = f"{request.base}{mount.prefix}/{query}"
         status = 301 if request.method in ("GET", "HEAD") else 308  # 301 would turn POST into GET
@@ -352,10 +383,6 @@ def _enter(mount: Mount, request: Request, raw: list[str]) -> Answer:
     return mount.application(request)
 
 
-def _allow(methods: set[str]) -> tuple[bytes, bytes]:
-    return b"allow", ", ".join(sorted(methods | {"OPTIONS"})).encode()
-
-
 def _options(methods: set[str]) -> Response:
     # RFC 9110 section 9.3.7
-    return Response(status=204, fields=(_allow(methods),))
+    return Response(status=204, fields=(allow(methods),))

@@ -1,25 +1,28 @@
 """Proofs over tables: what the contract promises, shown from the data alone, without running a machine.
 
-Each check takes a table and names its offenders; no offender, no fault. `report` puts them on a page, which
-`python -m server check` prints, and the tests feed each check a table that it must refuse.
+Each check takes a table and returns the offenders by name; if there are none, the check holds. `report` lists the
+results, which `clerestory check` prints. The tests give each check a table that it must refuse.
 
-What can not be proved from a table is said here rather than claimed:
+Some properties cannot be proved from a table:
 
 - A guard's answer is not in the table. So *after a row that ends the machine there is only the way to the end* is
-  proved for guards that say no: where a guard could lead back from the farewell, it is listed as relied upon, and its
-  model's test must show that it says no once the machine is ending.
-- What an action hands back is not in the table either. The engine refuses a trigger without a row, by name.
-- That guards, actions and `when_ready` are the model's methods needs the model: see `unlike_model`.
+  proved for guards that say no. A guard that could lead back from there is listed as relied on, and its model's test
+  must show that it says no once the machine is ending.
+- What an action returns is declared (Table.hands_back), not proved: the tests hold every action to it
+  (tests/support/held.py). The engine refuses a trigger without a row, by name.
+- Whether guards, actions and `when_ready` are methods of the model can only be checked with the model: see
+  `unlike_model`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from statemachines.contract import Deadline, Interest, Name, Row, Spec, Table, Unbounded
+from clerestory.statemachines.contract import Deadline, Interest, Name, Row, Spec, Table, Unbounded
 
-MOST_STATES = 11
-"""More can not be taken in at a glance: it is a second machine."""
+MOST_STATES = 12
+"""More cannot be understood at a glance: split the machine. Twelve is what a client's HTTP/1.1 connection needs,
+including an exchange in which both sides send at once."""
 
 Check = Callable[[Table], list[str]]
 
@@ -33,7 +36,7 @@ def _waiting(table: Table) -> list[Spec]:
 
 
 def _reach(start: Iterable[Name], rows: Iterable[Row]) -> set[Name]:
-    """The states that `rows` lead to from `start`, which is part of them."""
+    """The states that `rows` lead to from `start`, including `start`."""
     rows = tuple(rows)
     reached, frontier = set(start), set(start)
     while frontier:
@@ -55,7 +58,7 @@ def _show(row: Row) -> str:
 def strangers(table: Table) -> list[str]:
     """Names in specs, rows and departures that are not the table's own states and triggers.
 
-    By type: a name of another machine is equal to ours when it is spelled alike.
+    Compared by type: the names of two machines are equal if they are spelled alike.
     """
     states = [table.initial, *(spec.state for spec in table.specs)]
     states += [state for row in table.rows for state in (row.source, row.dest)]
@@ -66,16 +69,16 @@ def strangers(table: Table) -> list[str]:
 
 
 def misspecified(table: Table) -> list[str]:
-    """States without exactly one spec, and specs that do not say what looks at the descriptor, or what is awaited."""
+    """States without exactly one spec, and specs that do not say which method reads, or what is awaited."""
     specs = [spec.state for spec in table.specs]
     wrong = [f"{state} has {specs.count(state)} specs" for state in table.states if specs.count(state) != 1]
-    wrong += [f"{spec.state} says nothing of what is true" for spec in table.specs if not spec.true_while]
-    wrong += [f"{spec.state} names nothing that looks" for spec in _waiting(table) if not _is_told(spec)]
+    wrong += [f"{spec.state} does not say what is true" for spec in table.specs if not spec.true_while]
+    wrong += [f"{spec.state} names no method for its descriptor" for spec in _waiting(table) if not _is_told(spec)]
     return wrong
 
 
 def _is_told(spec: Spec) -> bool:
-    """Whether something looks at the descriptor of `spec`; or it waits for none, and says for what instead."""
+    """Whether a method handles the descriptor of `spec`; or it waits for none, and says for what instead."""
     return bool(spec.when_ready) or (spec.waits_for is Interest.NOTHING and bool(spec.awaits))
 
 
@@ -92,7 +95,7 @@ def unreachable(table: Table) -> list[str]:
 
 
 def unending(table: Table) -> list[str]:
-    """States that wait without a deadline and without a reason, or with one that is no time."""
+    """States that wait without a deadline and without a reason, or with a deadline that is not a time."""
     wrong = []
     for spec in _waiting(table):
         limit = spec.deadline
@@ -104,20 +107,20 @@ def unending(table: Table) -> list[str]:
 
 
 def untimely(table: Table) -> list[str]:
-    """States with a deadline and no row for its passing, or the other way round."""
+    """States with a deadline and no row for its passing, or with such a row and no deadline."""
     wrong = []
     for spec in table.specs:
         timed = isinstance(spec.deadline, Deadline)
-        heeded = any(row.source is spec.state and row.trigger == "DEADLINE_PASSED" for row in table.rows)
-        if timed and not heeded:
-            wrong.append(f"{spec.state} lets its deadline pass")
-        if heeded and not timed:
+        has_row = any(row.source is spec.state and row.trigger == "DEADLINE_PASSED" for row in table.rows)
+        if timed and not has_row:
+            wrong.append(f"{spec.state} has no row for its deadline")
+        if has_row and not timed:
             wrong.append(f"{spec.state} has no deadline that could pass")
     return wrong
 
 
 def deaf(table: Table) -> list[str]:
-    """States in which nothing happens when the peer goes. There are none where there is no peer."""
+    """States that ignore that the peer has gone. None if there is no peer."""
     if not table.departures:
         return []
     heeding = {row.source for row in table.rows if row.trigger in table.departures}
@@ -136,7 +139,7 @@ def revived(table: Table) -> list[str]:
     wrong = [_show(row) for row in table.rows if row.source in finals]
     wrong += [f"{state} waits" for state in finals if _still_waits(table.spec(state))]
     wrong += [] if finals else ["no state is final"]
-    wrong += [f"{table.initial} is the beginning and the end"] if table.initial in finals else []
+    wrong += [f"{table.initial} is both initial and final"] if table.initial in finals else []
     return wrong
 
 
@@ -146,7 +149,7 @@ def _still_waits(spec: Spec) -> bool:
 
 
 def undecided(table: Table) -> list[str]:
-    """Rows of one state and trigger that are not: guarded rows, each with its own guard, directly above one default."""
+    """States and triggers whose rows are not guarded rows, each with a guard of its own, directly above one default."""
     wrong, seen = [], set()
     for pair, group in groupby(table.rows, key=lambda row: (row.source, row.trigger)):
         rows = list(group)
@@ -158,39 +161,60 @@ def undecided(table: Table) -> list[str]:
 
 
 def scattered(table: Table) -> list[str]:
-    """States whose rows do not all stand together."""
+    """States whose rows are not all together."""
     together = [source for source, _ in groupby(row.source for row in table.rows)]
     return sorted({source for source in together if together.count(source) > 1})
 
 
 def unused(table: Table) -> list[str]:
-    """Triggers that no row heeds."""
+    """Triggers without a row."""
     used = {row.trigger for row in table.rows}
     return [trigger for trigger in table.triggers if trigger not in used]
 
 
+def mishanded(table: Table) -> list[str]:
+    """Triggers that a method may return in a state that has no row for them, and declarations that name no method
+    of the table or no state in which it is called."""
+    rows = {(row.source, row.trigger) for row in table.rows}
+    called = {(row.dest, row.action) for row in table.rows if row.action}
+    called |= {(spec.state, spec.when_ready) for spec in table.specs if spec.when_ready}
+    wrong = [
+        f"{method} hands back {trigger} in {state}"
+        for state, method in sorted(called)
+        for trigger in table.handed_back(state, method)
+        if (state, trigger) not in rows
+    ]
+    known = {method for _, method in called}
+    for key in table.hands_back:
+        if isinstance(key, tuple):
+            wrong += [f"{key[1]} is not called in {key[0]}"] if key not in called else []
+        elif key not in known:
+            wrong.append(f"{key} is not called")
+    return wrong
+
+
 def unexplained(table: Table) -> list[str]:
-    """Rows into a final state that can be passed before any row has said who ended the machine."""
+    """Rows into a final state that can be reached before any row has said who ended the machine."""
     finals = _finals(table)
     innocent = _reach({table.initial}, [row for row in table.rows if row.ends is None])
     return [_show(row) for row in table.rows if row.dest in finals and row.ends is None and row.source in innocent]
 
 
 def _farewell(table: Table) -> tuple[set[Name], list[Row]]:
-    """Where a machine can be that is ending, when no guard leads it back, and the rows that it then takes."""
+    """The states of a machine that is ending, if no guard leads it back, and the rows that it then takes."""
     taken = [row for row in table.rows if row.ends or not row.guard]
     ending = _reach({row.dest for row in table.rows if row.ends}, taken)
     return ending, [row for row in taken if row.source in ending]
 
 
 def undead(table: Table) -> list[str]:
-    """Rows by which a machine that is ending goes on though every guard says no, or goes round for ever."""
+    """Rows by which a machine that is ending continues although every guard says no, or loops forever."""
     _, rows = _farewell(table)
     return [_show(row) for row in rows if not row.ends or row.source in _reach({row.dest}, rows)]
 
 
 def relied_upon(table: Table) -> list[str]:
-    """The guarded rows that must be refused by their guard once the machine is ending: its model's duty to test."""
+    """The guarded rows whose guard must say no once the machine is ending: the model's test must show it."""
     ending, _ = _farewell(table)
     return [_show(row) for row in table.rows if row.source in ending and row.guard and not row.ends]
 
@@ -202,25 +226,26 @@ CHECKS: dict[str, Check] = {
     "every state can be reached": unreachable,
     "every wait has a deadline, or a reason to have none": unending,
     "a deadline's passing is a row exactly where there is a deadline": untimely,
-    "every wait has a way out when the peer goes": deaf,
+    "every wait ends when the peer goes": deaf,
     "every state leads to a final one": trapped,
     "a final state is the end": revived,
-    "guarded rows stand directly above their default": undecided,
+    "guarded rows are directly above their default": undecided,
     "rows are grouped by their source": scattered,
     "every trigger is used": unused,
+    "what is handed back has a row": mishanded,
     "every end has a cause": unexplained,
     "after a row that ends there is only the way to the end": undead,
 }
 
 
 def methods(table: Table) -> set[str]:
-    """The methods that a table names: guards, actions, and what looks at the descriptor."""
+    """The methods that a table names: guards, actions, and readiness handlers."""
     named = {name for row in table.rows for name in (row.guard, row.action)}
     return (named | {spec.when_ready for spec in table.specs}) - {""}
 
 
 def unlike_model(table: Table, model: type) -> list[str]:
-    """Methods that the table names and `model`, its Protocol, has not, or the other way round."""
+    """Methods that the table names and `model`, its Protocol, does not have, or the other way round."""
     offered = {name for name in vars(model) if not name.startswith("_")}
     wanted = methods(table)
     return sorted(f"{name} is not in the table" for name in offered - wanted) + sorted(
@@ -229,7 +254,7 @@ def unlike_model(table: Table, model: type) -> list[str]:
 
 
 class Cell(NamedTuple):
-    """One pair of the product State x Trigger. Without rows, firing it is an UnexpectedTrigger."""
+    """One pair of State x Trigger. Without rows, firing it is an UnexpectedTrigger."""
 
     state: Name
     trigger: Name
@@ -246,7 +271,7 @@ def product(table: Table) -> Iterator[Cell]:
 
 
 def report(tables: Iterable[Table]) -> tuple[str, bool]:
-    """What the tables are and whether every check holds: a page of text, and True when nothing is broken."""
+    """The tables and their checks as text, and whether every check holds."""
     pages, sound = [], True
     for table in tables:
         found = {law: check(table) for law, check in CHECKS.items()}
@@ -279,7 +304,7 @@ def _limit(deadline: Deadline | Unbounded) -> str:
 
 
 def _states(table: Table) -> list[str]:
-    """A line for each state: its number, what it waits for, until when, and the numbers of where it leads."""
+    """A line for each state: its number, what it waits for, until when, and the numbers of the states it leads to."""
     numbers = {state: str(number) for number, state in enumerate(table.states, 1)}
     lines = [["", "state", "waits for", "deadline", "leads to"]]
     for spec in table.specs:
@@ -290,7 +315,7 @@ def _states(table: Table) -> list[str]:
 
 
 def _product(table: Table) -> list[str]:
-    """The product State x Trigger: where each pair leads, in the order in which rows are tried; a dot is an error."""
+    """State x Trigger: where each pair leads, in the order in which rows are tried; a dot is an error."""
     numbers = {state: str(number) for number, state in enumerate(table.states, 1)}
     cells = {
         (cell.state, cell.trigger): ",".join(numbers.get(row.dest, "?") for row in cell.rows) or "."
@@ -308,6 +333,6 @@ def _verdicts(table: Table, found: dict[str, list[str]]) -> list[str]:
         if CHECKS[law] is deaf and not table.departures:
             lines[-1] += " (no peer)"
         if CHECKS[law] is undead:
-            lines += [f"          which relies on the guard to refuse: {row}" for row in relied_upon(table)]
+            lines += [f"          which relies on the guard to say no: {row}" for row in relied_upon(table)]
         lines += [f"          {offender}" for offender in offenders]
     return lines

@@ -1,30 +1,28 @@
-"""What a machine's table is made of, and what the core and the loop promise each other.
+"""The parts of a machine's table, and what a machine reports about itself.
 
 A table is data: specs (one for each state) and rows (one for each thing that may happen in a state). The engine
-compiles it, the checks prove it, the diagrams draw it. Nothing here runs.
+compiles it, the checks prove properties of it, the diagrams draw it. Nothing here runs.
 
-The laws a table keeps, and `statemachines.checks` proves:
+The laws of a table, which `statemachines.checks` proves:
 
-- a state is what is awaited; its spec says for what, until when, and what looks at the descriptor when it is ready;
-- a trigger is a fact; it fires only when what we wait for changes;
-- for one state and trigger, guarded rows stand directly above their unguarded default, which must be there;
-- an action does one step, in the state the row leads to, and hands back the next trigger, or None when it must wait;
-- only the rows in the file are in the table: none is added by code.
+- a state is what the machine waits for; its spec says for what, until when, and which method is called when the
+  descriptor is ready;
+- a trigger is a fact; it fires only when what the machine waits for changes;
+- for one state and trigger, guarded rows are directly above their unguarded default, which is required;
+- an action does one step, in the state the row leads to, and returns the next trigger, or None if it must wait;
+- the table has only the rows in the file: none is added by code.
 """
 
 import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from statemachines.engine import Dispatch, Machine
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 
 class Name(enum.StrEnum):
     """A state or a trigger. A StrEnum because its hash is a C function: 14 ns a look-up where Enum's takes 66.
 
-    Naming a member (`T.OUTPUT_FLUSHED`) takes 0.15 us before Python 3.12: shells keep at hand what each request needs.
+    Naming a member (`T.OUTPUT_FLUSHED`) takes 0.15 us before Python 3.12: shells store those that each request needs.
     """
 
     @staticmethod
@@ -35,33 +33,38 @@ class Name(enum.StrEnum):
 class Interest(enum.IntFlag):
     """What a state waits for on its descriptor. The bits are those of epoll(7), and of poll(2).
 
-    A hang-up needs no asking, the kernel always reports it: HANG_UP names a state that waits for nothing else.
+    The kernel always reports a hang-up: HANG_UP is for a state that waits for nothing else.
+    HALF_CLOSE (EPOLLRDHUP) is the peer's FIN: it has shut down its sending side, or has closed altogether, which
+    looks the same until something is sent to it. A state that reads does not need it: the end of the stream is
+    readable.
     """
 
     NOTHING = 0
     READABLE = 0x001
     WRITABLE = 0x004
     HANG_UP = 0x010
+    HALF_CLOSE = 0x2000
 
     def phrase(self) -> str:
-        """For people: `readable`, `readable or writable`, `hang-up only`, `nothing`."""
-        if self is Interest.HANG_UP:
-            return "hang-up only"
-        return " or ".join(str(bit.name).lower() for bit in self) or "nothing"
+        """For people: `readable`, `readable or writable`, `nothing but a disconnect`, `nothing`."""
+        moves = self & (Interest.READABLE | Interest.WRITABLE)
+        if self and not moves:
+            return "nothing but a disconnect"
+        return " or ".join(str(bit.name).lower() for bit in moves) or "nothing"
 
 
 HUNG_UP = 0x038
-"""EPOLLERR | EPOLLHUP, and POLLNVAL: both ends are closed, the peer reset, or the descriptor is no more. Reported
-whatever the interest."""
+"""EPOLLERR | EPOLLHUP, and POLLNVAL: both ends are closed, the peer reset, or the descriptor is closed. Always
+reported, whatever the interest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """How long a state may last. `option` names the limit that sets it; `seconds` is that limit's default.
 
-    The time counts from the entry into the state; with `idle`, from the last byte that moved. With `min_rate` likewise,
-    and besides, once `grace` seconds have been spent waiting in this exchange, bytes must have moved at `min_rate`
-    (bytes a second): an idle timer alone is reset by one byte now and then.
+    The time counts from the entry into the state; with `idle` or `min_rate`, from the last byte that moved. With
+    `min_rate`, in addition, once `grace` seconds have been spent waiting in this exchange, bytes must have moved at
+    that rate (bytes a second): an idle timer alone is reset by a single byte now and then.
     """
 
     name: str
@@ -77,18 +80,18 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Unbounded:
-    """A wait without a deadline, and the reason why it may be one."""
+    """A wait without a deadline, and why it needs none."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One state: what it waits for, until when, and which method of the model looks when it is ready.
+    """One state: what it waits for, until when, and which method of the model is called when that is ready.
 
-    `when_ready` names a method that takes the readiness bits, does one bounded read or write, and hands back the
-    trigger that names the fact, or None when nothing changed. A final state has none. `awaits` says what is waited for
-    where that is no descriptor's readiness.
+    `when_ready` names a method that takes the readiness bits, does one bounded read or write, and returns the
+    trigger that names the fact, or None if nothing changed. A final state has none. `awaits` says what the state waits
+    for if that is not the readiness of a descriptor.
     """
 
     state: Name
@@ -105,10 +108,10 @@ class Spec:
 
 
 class Way(enum.Enum):
-    """What kind of row this is: the picture and the logs tell them apart."""
+    """What kind of row this is: the pictures and the logs distinguish them."""
 
-    HAPPY = "the usual course"
-    LAWFUL = "lawful, less usual"
+    HAPPY = "the usual path"
+    NORMAL = "another normal path"
     FAULT = "something went wrong"
 
 
@@ -126,8 +129,8 @@ class Cause(enum.StrEnum):
 class Row:
     """In `source`, on `trigger` (if `guard` holds), go to `dest`; there do `action`.
 
-    `guard` and `action` name methods of the model. `ends` is set on a row from which there is only the way to the final
-    state: who it was that ended the machine.
+    `guard` and `action` name methods of the model. `ends` is set on a row after which the machine can only go to its
+    final state: who ended the machine.
     """
 
     source: Name
@@ -135,15 +138,20 @@ class Row:
     dest: Name
     guard: str = ""
     action: str = ""
-    way: Way = Way.LAWFUL
+    way: Way = Way.NORMAL
     ends: Cause | None = None
+
+
+HandsBack = Mapping[str | tuple[Name, str], tuple[Name, ...]]
+"""What methods may return, by their names; for one state alone, by that state and the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """One machine: its name, states, triggers, and rows.
 
-    `departures` are the triggers that say that the peer has gone; empty where there is no peer.
+    `departures` are the triggers that mean that the peer has gone; empty if there is no peer. `hands_back` names, for
+    each action and each method for readiness, the triggers that it may return; each of them may also return None.
     """
 
     name: str
@@ -153,6 +161,11 @@ class Table:
     specs: tuple[Spec, ...]
     rows: tuple[Row, ...]
     departures: frozenset[Name]
+    hands_back: HandsBack = field(default_factory=dict, compare=False)
+
+    def handed_back(self, state: Name, method: str) -> tuple[Name, ...]:
+        """The triggers that `method` may return in `state`."""
+        return self.hands_back.get((state, method), self.hands_back.get(method, ()))
 
     def spec(self, state: Name) -> Spec:
         """The spec of `state`."""
@@ -160,13 +173,13 @@ class Table:
 
 
 class Facts(NamedTuple):
-    """What a machine tells of itself besides its state, for whoever looks at it (`Machine.glance`).
+    """What a machine reports about itself, apart from its state, to the x-ray (`Machine.facts`).
 
-    References and numbers only, since a glance is taken of every machine while its loop stands still; making words of
-    them is for later, and for another thread. `request` and `operation` are what is being answered and what is waited
-    for, if any; `status` the answer's, None before it has begun. The last four are there in a paced state: its pace
+    References and numbers only, since every machine is copied while its loop is stopped; they are put into words
+    later, on another thread. `request` is the request being answered and `operation` what the handler waits for, if
+    any; `status` is the response's, None before it has begun. The last four are set in a paced state: its pace
     (seconds without progress, bytes a second, seconds of grace), when a byte last moved, how many seconds had been
-    spent here before, and how many bytes have moved.
+    spent in this state before, and how many bytes have moved.
     """
 
     number: int = 0
@@ -185,50 +198,5 @@ class Facts(NamedTuple):
 
 
 EXCERPT = 256
-"""Bytes kept of the head that a machine last received, and of that which it last sent, by machines that have a method
-`excerpts`: the line that says what is asked or answered, and the fields that come first. An idle connection holds them,
-so they are few."""
-
-
-class Loop(Protocol):
-    """What a loop offers to whatever runs on it."""
-
-    @property
-    def clock(self) -> Callable[[], float]:
-        """Seconds, monotonic: the only clock there is."""
-
-    @property
-    def limits(self) -> Mapping[str, float]:
-        """The deadlines in force, by option."""
-
-    @property
-    def dispatch(self) -> "Dispatch":
-        """Who walks the tables of the machines that run on it."""
-
-    @property
-    def kept(self) -> dict[object, Any]:
-        """What shells keep for this loop and as long as it lives, by whose it is: pools, engines."""
-
-    def add(self, machine: "Machine") -> None:
-        """Put a machine into the map under its `descriptor` and wait for what its state waits for. A negative one is
-        no descriptor: such a machine is moved from outside only."""
-
-    def fire(self, machine: "Machine", trigger: Name) -> None:
-        """Fire from outside the machine's own readiness: an operation finished, a process drains."""
-
-    def revisit(self, machine: "Machine") -> None:
-        """In the next turn treat the machine as readable: what it waits for lies in its own buffer already."""
-
-    def presume_writable(self, machine: "Machine") -> None:
-        """At the end of this turn treat the machine as writable: what the machines of a turn send leaves together."""
-
-    def attend(self, machine: "Machine", interest: int | None) -> None:
-        """Of what a machine's state waits for, wait for so much; with None, not even for a hang-up. For a tunnel's two
-        ends, whose state waits for two things at once: which of them, changes with what has passed."""
-
-    def call_from_thread(self, callback: Callable[[], None]) -> None:
-        """Run `callback` on the loop's thread. The only method that other threads may call."""
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> None:
-        """Run `callback` in the first sweep from `when` on. A call is not taken back: it sees for itself whether it is
-        still wanted."""
+"""Bytes kept of the head that a machine last received, and of the one it last sent, by machines that have a method
+`excerpts`: the first line, and the first fields. An idle connection holds them, so they are few."""

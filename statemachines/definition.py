@@ -1,9 +1,9 @@
-"""A table as the library's own machine: `transitions` is the definition, and the compiler's source.
+"""A table as a machine of the library `transitions`: this is the definition, which the engine compiles.
 
-One `Definition` is built for each table, without a model: a Machine for each connection would cost 38 KiB. Whatever is
-made for that library works on it: drawing, markup, inspection. The engine compiles it by `passages`, and walks it
-itself under `--dispatch transitions`; what the compiler does not know of the library is refused here by name, so that a
-compiled machine can never mean something else than its definition.
+One `Definition` is built for each table, without a model: a library machine for each connection would cost 38 KiB.
+Everything made for that library works on it: drawing, markup, inspection. The engine compiles it with `rows_of`, and
+runs it directly under `--dispatch transitions`. Features of the library that the compiler does not support are refused
+here by name, so that a compiled machine always means the same as its definition.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from typing import Any, NamedTuple, cast
 
 import transitions
 
-from statemachines.contract import Name, Table
+from clerestory.statemachines.contract import Name, Table
 
 
 class TableError(Exception):
-    """A table or a definition that the engine does not run; the message says what is wrong with it."""
+    """A table or a definition that the engine cannot run; the message says what is wrong with it."""
 
 
-class Passage(transitions.Transition):
-    """The library's transition; its change of state goes through the engine's door."""
+class EngineTransition(transitions.Transition):
+    """The library's transition; it changes the state through `Engine.enter`."""
 
     def _change_state(self, event_data: transitions.EventData) -> None:
         definition = event_data.machine
@@ -29,21 +29,21 @@ class Passage(transitions.Transition):
 
 
 class Definition(transitions.Machine):
-    """A table as the library's own machine, without a model. An action's result is kept: it is the next trigger."""
+    """A table as the library's own machine, without a model. An action's result is stored: it is the next trigger."""
 
-    transition_cls = Passage
-    enter: Callable[[Any, Passage], None] | None = None
-    """The engine's door, for a model and the passage it takes."""
+    transition_cls = EngineTransition
+    enter: Callable[[Any, EngineTransition], None] | None = None
+    """`Engine.enter`, for a model and the transition it takes."""
     handed_back: Name | None = None
 
     def callback(self, func: Any, event_data: transitions.EventData) -> None:
-        """Call an action, as the library does, and keep what it hands back."""
+        """Call an action, as the library does, and store what it returns."""
         action = cast("Callable[[], Name | None]", self.resolve_callable(func, event_data))
         self.handed_back = action()
 
 
 class Compiled(NamedTuple):
-    """What the definition says of one row, by name: the compiler's input. Guard and action are empty where none is."""
+    """What the definition says about one row, by name: the compiler's input. Guard and action may be empty."""
 
     transition: transitions.Transition
     source: str
@@ -69,9 +69,9 @@ def define(table: Table) -> Definition:
     return definition
 
 
-def passages(definition: transitions.Machine, table: Table) -> list[Compiled]:
-    """The definition's transitions in the order of the table's rows. Raises TableError where the two do not agree, and
-    for what is not supported."""
+def rows_of(definition: transitions.Machine, table: Table) -> list[Compiled]:
+    """The definition's transitions in the order of the table's rows. Raises TableError if the two differ, or if
+    something is not supported."""
     _refuse_unknown(definition)
     found = []
     for transition in _transitions_of(definition, table):
@@ -83,8 +83,8 @@ def passages(definition: transitions.Machine, table: Table) -> list[Compiled]:
 
 
 def _transitions_of(definition: transitions.Machine, table: Table) -> list[transitions.Transition]:
-    """The definition's transitions in the order of the table's rows. The library keeps those of one source and trigger
-    in the order in which they were added."""
+    """The definition's transitions in the order of the table's rows. The library keeps those with the same source
+    and trigger in the order in which they were added."""
     groups = {
         (state, trigger): list(found)
         for trigger, event in definition.events.items()
@@ -97,7 +97,7 @@ def _transitions_of(definition: transitions.Machine, table: Table) -> list[trans
             raise TableError(f"{table.name}: its definition has no transition for {row.source} on {row.trigger}")
         ordered.append(found.pop(0))
     if more := [f"{state} on {trigger}" for (state, trigger), left in groups.items() if left]:
-        raise TableError(f"{table.name}: its definition has transitions that are no rows: {', '.join(more)}")
+        raise TableError(f"{table.name}: its definition has transitions without a row: {', '.join(more)}")
     return ordered
 
 

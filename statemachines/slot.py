@@ -1,18 +1,17 @@
-"""The machine of whoever waits for a slot of a pool, since all of them are taken: a session with PostgreSQL, a
-connection to an upstream.
+"""The machine of a request that waits for a slot of a pool: a session with PostgreSQL, a connection to an upstream.
 
     WAITING -> DONE
 
-is all of it, for whoever comes first is served first. Nobody waits who has not to: who finds a free slot, or room for
-one more, has no such machine. It has no descriptor; the peer is twofold: whoever asked, and what the pool is of.
+is all of it. It is created only if no slot is free and the pool is full. It has no descriptor, and two peers: the
+caller and the pool's backend.
 
-The pools differ in what they are of and in how long one waits for it: each kind has a table, of the same rows.
+The pools differ in what they contain and in how long a request waits for it: each kind has a table, with the same rows.
 """
 
 from enum import auto
 from typing import Protocol
 
-from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded, Way
+from clerestory.statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded, Way
 
 
 class State(Name):
@@ -21,25 +20,25 @@ class State(Name):
 
 
 class Trigger(Name):
-    SLOT_FREE = auto()
-    """A slot is there for it, or room to make one."""
-    ASKER_LEFT = auto()
-    """Whoever asked does not want the result any more."""
+    SLOT_FREED = auto()
+    """A slot is free for it, or there is room to make one."""
+    CALLER_LEFT = auto()
+    """The caller no longer wants the result."""
     BACKEND_LOST = auto()
-    """What the pool is of can not be reached, and there is no slot that could become free."""
+    """The backend cannot be reached, and there is no slot that could become free."""
     DEADLINE_PASSED = auto()
     CLOSE_ORDERED = auto()
-    """An operator wants nobody to wait for it any longer."""
+    """An operator ends the waiting."""
 
 
 class Model(Protocol):
-    """What the shell of one who waits does."""
+    """What the shell of a waiting request does."""
 
     def withdraw(self) -> Name | None:
         """Leave the queue."""
 
     def refuse(self) -> Name | None:
-        """Leave the queue, and tell whoever asked why."""
+        """Leave the queue, and tell the caller why."""
 
 
 S, T = State, Trigger
@@ -51,12 +50,12 @@ CONNECTION = Deadline(
     "slot",
     "upstream_slot_timeout",
     10.0,
-    "for a connection to the upstream to become free, then 503; its answers take longer than a query",
+    "for a connection to the upstream to become free, then 503; its responses take longer than a query",
 )
 
 ROWS = (
-    Row(S.WAITING, T.SLOT_FREE, S.DONE, way=Way.HAPPY, ends=Cause.SERVER),
-    Row(S.WAITING, T.ASKER_LEFT, S.DONE, action="withdraw", ends=Cause.CLIENT),
+    Row(S.WAITING, T.SLOT_FREED, S.DONE, way=Way.HAPPY, ends=Cause.SERVER),
+    Row(S.WAITING, T.CALLER_LEFT, S.DONE, action="withdraw", ends=Cause.CLIENT),
     Row(S.WAITING, T.BACKEND_LOST, S.DONE, action="refuse", way=Way.FAULT, ends=Cause.UPSTREAM),
     Row(S.WAITING, T.DEADLINE_PASSED, S.DONE, action="refuse", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.WAITING, T.CLOSE_ORDERED, S.DONE, action="refuse", way=Way.FAULT, ends=Cause.OPERATOR),
@@ -64,7 +63,7 @@ ROWS = (
 
 
 def _table(name: str, slot: str, deadline: Deadline) -> Table:
-    """The table of those who wait for a `slot` of a pool, no longer than `deadline`."""
+    """The table of requests that wait for a `slot` of a pool, no longer than `deadline`."""
     return Table(
         name=name,
         states=State,
@@ -79,10 +78,10 @@ def _table(name: str, slot: str, deadline: Deadline) -> Table:
                 f"every {slot} is busy, or being made",
                 awaits=f"a free {slot}",
             ),
-            Spec(S.DONE, Interest.NOTHING, Unbounded("it is final"), "", "it waits no longer", final=True),
+            Spec(S.DONE, Interest.NOTHING, Unbounded("it is final"), "", "it no longer waits", final=True),
         ),
         rows=ROWS,
-        departures=frozenset({T.ASKER_LEFT, T.BACKEND_LOST}),
+        departures=frozenset({T.CALLER_LEFT, T.BACKEND_LOST}),
     )
 
 

@@ -1,12 +1,13 @@
-"""The machine of the loop's wake-up descriptor, by which other threads get the loop's attention.
+"""The machine of the loop's wake-up descriptor, with which other threads wake the loop.
 
-It has one state to rest in. It is a machine all the same: whatever has a descriptor is one; the loop knows no kinds.
+It waits in one state only. It is a machine all the same: everything that has a descriptor is one, so that the loop
+needs no special cases.
 """
 
 from enum import auto
 from typing import Protocol
 
-from statemachines.contract import Cause, Interest, Name, Row, Spec, Table, Unbounded, Way
+from clerestory.statemachines.contract import Cause, Interest, Name, Row, Spec, Table, Unbounded, Way
 
 
 class State(Name):
@@ -23,7 +24,7 @@ class Model(Protocol):
     """What the shell of the wake-up descriptor does."""
 
     def run_callbacks(self, ready: int) -> Name | None:
-        """Take the wake-ups, and run what other threads have left for this one."""
+        """Take the wake-ups, and run the callbacks that other threads have queued."""
 
 
 S, T = State, Trigger
@@ -32,11 +33,11 @@ SPECS = (
     Spec(
         S.WATCHING,
         Interest.READABLE,
-        Unbounded("other threads call when they have something"),
+        Unbounded("other threads call at any time"),
         "run_callbacks",
         "no other thread has called",
     ),
-    Spec(S.CLOSED, Interest.NOTHING, Unbounded("it is final"), "", "the descriptor is given back", final=True),
+    Spec(S.CLOSED, Interest.NOTHING, Unbounded("it is final"), "", "the descriptor is closed", final=True),
 )
 
 ROWS = (Row(S.WATCHING, T.CLOSE_ORDERED, S.CLOSED, way=Way.HAPPY, ends=Cause.OPERATOR),)

@@ -1,25 +1,36 @@
-"""The machine of a piece of work in a thread: a function that blocks, called for somebody who waits.
+"""The machine of a piece of work in a thread: a blocking function that is called for a waiting caller.
 
     QUEUED -> RUNNING -> DONE
 
-is the usual course. What the table settles:
+is the usual path. The table says:
 
-- *A thread moves nothing.* It takes work, and notes how the work ended; the loop is woken, and moves the machine. A
-  piece of work is RUNNING from the moment at which the loop gives it to an idle thread, or hears that a busy one has
-  taken it from the queue: the same message that tells how that thread's last work ended.
-- *Nothing can stop a thread.* Whoever asked may leave at any moment; then the work is ABANDONED: nobody waits for it,
-  and it holds its thread until it ends by itself. It is still there to be seen, for the threads are few.
-- *What no thread has taken is taken back.* Whether that is so only the queue knows, and a thread may have been faster:
-  so work is ABANDONED first, and at its end at once (NEVER_BEGUN) when it was still in the queue.
-- Waiting for a thread has a deadline. Running has none of its own: whoever waits has one, and leaves when it passes.
+- *A thread does not move the machine.* It takes work, and records how the work ended; the loop is woken, and moves the
+  machine. Work is RUNNING from the moment when the loop gives it to an idle thread, or learns that a busy one has taken
+  it from the queue, from the message that reports how that thread's last work ended.
+- *A thread cannot be stopped.* The caller may leave at any moment; then the work is ABANDONED: nothing waits for it,
+  and it occupies its thread until it ends by itself. It stays visible, since threads are few.
+- *Work that no thread has taken is withdrawn.* Only the queue knows whether one has, and a thread may have been faster:
+  so work is ABANDONED first, and ends at once (WITHDRAWN) if it was still in the queue.
+- Waiting for a thread has a deadline. Running has none: the caller has one, and leaves when it passes.
 
-It has no descriptor. The peer is twofold: who asked, and the thread.
+It has no descriptor. It has two peers: the caller and the thread.
 """
 
 from enum import auto
 from typing import Protocol
 
-from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded, Way
+from clerestory.statemachines.contract import (
+    Cause,
+    Deadline,
+    HandsBack,
+    Interest,
+    Name,
+    Row,
+    Spec,
+    Table,
+    Unbounded,
+    Way,
+)
 
 
 class State(Name):
@@ -31,60 +42,63 @@ class State(Name):
 
 class Trigger(Name):
     THREAD_GIVEN = auto()
-    """A thread has it."""
+    """A thread has taken it."""
     WORK_ENDED = auto()
     """The function has returned, or raised."""
-    ASKER_LEFT = auto()
-    """Whoever asked does not want the result any more."""
-    NEVER_BEGUN = auto()
-    """It was still in the queue, and is not any more."""
+    CALLER_LEFT = auto()
+    """The caller no longer wants the result."""
+    WITHDRAWN = auto()
+    """It was still in the queue, and has been removed."""
     DEADLINE_PASSED = auto()
     CLOSE_ORDERED = auto()
-    """An operator, or the end of the pool, wants nobody to wait for it any longer."""
+    """An operator, or the end of the pool, ends the waiting."""
 
 
 class Model(Protocol):
     """What the shell of a piece of work does."""
 
     def withdraw(self) -> Name | None:
-        """Take it out of the queue; NEVER_BEGUN, or None when a thread was faster."""
+        """Take it out of the queue; WITHDRAWN, or None if a thread was faster."""
 
     def refuse(self) -> Name | None:
-        """Tell whoever asked that it will not be, or that he is not to wait for it; then as withdraw."""
+        """Fail the caller; then as withdraw."""
 
 
 S, T = State, Trigger
 
 QUEUE = Deadline(
-    "thread", "thread_queue_timeout", 10.0, "for a thread to become free, then 503; they are stuck if it takes longer"
+    "thread",
+    "thread_queue_timeout",
+    10.0,
+    "for a thread to become free, then 503; if it takes longer, the threads are stuck",
 )
-_UNSTOPPABLE = Unbounded("nothing can stop a thread; whoever waits for it has a deadline of his own")
+_UNSTOPPABLE = Unbounded("a thread cannot be stopped; the caller has a deadline of its own")
 
 _END = "the end of the function"
 
 SPECS = (
-    Spec(S.QUEUED, Interest.NOTHING, QUEUE, "", "every thread is busy with something else", awaits="a free thread"),
-    Spec(S.RUNNING, Interest.NOTHING, _UNSTOPPABLE, "", "a thread is at it, and somebody waits", awaits=_END),
-    Spec(S.ABANDONED, Interest.NOTHING, _UNSTOPPABLE, "", "a thread is at it, and nobody waits", awaits=_END),
-    Spec(
-        S.DONE, Interest.NOTHING, Unbounded("it is final"), "", "the thread has gone on to something else", final=True
-    ),
+    Spec(S.QUEUED, Interest.NOTHING, QUEUE, "", "every thread is busy", awaits="a free thread"),
+    Spec(S.RUNNING, Interest.NOTHING, _UNSTOPPABLE, "", "a thread runs it, and the caller waits", awaits=_END),
+    Spec(S.ABANDONED, Interest.NOTHING, _UNSTOPPABLE, "", "a thread runs it, and nothing waits for it", awaits=_END),
+    Spec(S.DONE, Interest.NOTHING, Unbounded("it is final"), "", "the thread is free again", final=True),
 )
 
 ROWS = (
     # --- in the queue
     Row(S.QUEUED, T.THREAD_GIVEN, S.RUNNING, way=Way.HAPPY),
-    Row(S.QUEUED, T.ASKER_LEFT, S.ABANDONED, action="withdraw", ends=Cause.CLIENT),
+    Row(S.QUEUED, T.CALLER_LEFT, S.ABANDONED, action="withdraw", ends=Cause.CLIENT),
     Row(S.QUEUED, T.DEADLINE_PASSED, S.ABANDONED, action="refuse", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.QUEUED, T.CLOSE_ORDERED, S.ABANDONED, action="refuse", ends=Cause.OPERATOR),
-    # --- a thread is at it
+    # --- a thread runs it
     Row(S.RUNNING, T.WORK_ENDED, S.DONE, way=Way.HAPPY, ends=Cause.SERVER),
-    Row(S.RUNNING, T.ASKER_LEFT, S.ABANDONED, ends=Cause.CLIENT),
+    Row(S.RUNNING, T.CALLER_LEFT, S.ABANDONED, ends=Cause.CLIENT),
     Row(S.RUNNING, T.CLOSE_ORDERED, S.ABANDONED, action="refuse", way=Way.FAULT, ends=Cause.OPERATOR),
-    # --- nobody waits any more
+    # --- the caller has left
     Row(S.ABANDONED, T.WORK_ENDED, S.DONE, ends=Cause.SERVER),
-    Row(S.ABANDONED, T.NEVER_BEGUN, S.DONE, ends=Cause.SERVER),
+    Row(S.ABANDONED, T.WITHDRAWN, S.DONE, ends=Cause.SERVER),
 )
+
+HANDS_BACK: HandsBack = {"withdraw": (T.WITHDRAWN,), "refuse": (T.WITHDRAWN,)}
 
 TABLE = Table(
     name="work",
@@ -93,5 +107,6 @@ TABLE = Table(
     initial=S.QUEUED,
     specs=SPECS,
     rows=ROWS,
-    departures=frozenset({T.ASKER_LEFT, T.WORK_ENDED}),
+    departures=frozenset({T.CALLER_LEFT, T.WORK_ENDED}),
+    hands_back=HANDS_BACK,
 )

@@ -3,15 +3,20 @@
 pytest tests/e2e --poller poll --parser h11 --dispatch transitions
 """
 
+import gc
 import os
+import ssl
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import settings
 
+from tests.support import held
+from tests.support.certificates import Authority
 from tests.support.client import Client
 from tests.support.figures import FIGURES
+from tests.support.nesting import watched
 from tests.support.server import ServerProcess, serving
 
 if TYPE_CHECKING:
@@ -36,10 +41,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dispatch", choices=DISPATCHES, default="compiled", help="who walks the tables")
 
 
+held.install()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # a worker is measured, the processes that its tests start are not
         os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-    config.addinivalue_line("markers", "many: needs more than a thousand connections: not for select")
+    config.addinivalue_line("markers", "tls_too: holds its conversations over TLS, too")
+    config.addinivalue_line("markers", "many: needs more connections than select can hold")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -84,12 +93,51 @@ def choices(pytestconfig: pytest.Config) -> list[str]:
 
 
 @pytest.fixture
-def start(choices: list[str]) -> Iterator[Start]:
+def every_descriptor_back() -> Iterator[None]:
+    """No test may leave a descriptor behind."""
+    before = len(os.listdir("/proc/self/fd"))
+    yield
+    if len(os.listdir("/proc/self/fd")) > before:
+        gc.collect()
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Vouches for the certificates of these tests."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+class Carrier(NamedTuple):
+    """What a server is started with, and what its clients speak TLS with."""
+
+    options: tuple[str, ...]
+    trusting: ssl.SSLContext | None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "carrier" in metafunc.fixturenames and metafunc.definition.get_closest_marker("tls_too"):
+        metafunc.parametrize("carrier", ["tcp", "tls"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def carrier(request: pytest.FixtureRequest, authority: Authority) -> Carrier:
+    """Over what the conversations of a module are held: TCP, and TLS too where it is marked so."""
+    if getattr(request, "param", "tcp") == "tcp":
+        return Carrier((), None)
+    certificate, key = authority.issue()
+    return Carrier(("--tls-certificate", certificate, "--tls-key", key), authority.client())
+
+
+@pytest.fixture
+def start(choices: list[str], carrier: Carrier) -> Iterator[Start]:
     """Starts a server of this test's own, as `ServerProcess(...)`; at the end it must have kept the common laws."""
     started: list[ServerProcess] = []
 
     def begin(*options: str, **how: object) -> ServerProcess:
-        server = ServerProcess(*choices, *options, **how)  # type: ignore[arg-type]
+        if carrier.trusting is not None:
+            how = {"trusting": carrier.trusting, **how}
+        server = ServerProcess(*choices, *carrier.options, *options, **how)  # type: ignore[arg-type]
         started.append(server)
         return server
 
@@ -104,9 +152,9 @@ def start(choices: list[str]) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def server(choices: list[str]) -> Iterator[ServerProcess]:
+def server(choices: list[str], carrier: Carrier) -> Iterator[ServerProcess]:
     """A server with every limit at its default, shared by a module's tests."""
-    with serving(*choices) as shared:
+    with serving(*choices, *carrier.options, trusting=carrier.trusting) as shared:
         yield shared
 
 
@@ -131,3 +179,12 @@ def postgres() -> "Iterator[Cluster]":
     from tests.support.postgres import running
 
     yield from running()
+
+
+@pytest.fixture(autouse=True)
+def nested_walks() -> Iterator[list[str]]:
+    """DESIGN's law 4 holds in every test: a test that breaks it on purpose empties the list."""
+    nested: list[str] = []
+    with watched(nested):
+        yield nested
+    assert not nested

@@ -2,14 +2,14 @@
 
 Two parsers stand behind one face, `Codec`, and the gate stands before both. The gate alone judges: whether a request
 is well-formed, where it ends, whether the connection persists. A codec only reads out a head that the gate has
-admitted, so that either parser gives the same request; a body needs no reading out (handlers.chunks). `codec_for`
+admitted, so that either parser gives the same request; a body needs no reading out (handlers.wire.chunks). `codec_for`
 chooses one.
 """
 
 from importlib import import_module
 from typing import Protocol
 
-from handlers.messages import Fields
+from clerestory.handlers.api.messages import Fields
 
 
 class Codec(Protocol):
@@ -44,5 +44,5 @@ def codec_for(name: str = "auto") -> Codec:
 
 
 def _load(name: str) -> Codec:
-    codec: Codec = import_module(f"server.http.{name}_codec").CODEC
+    codec: Codec = import_module(f"clerestory.server.http.{name}_codec").CODEC
     return codec

@@ -1,17 +1,17 @@
 """A chunked request body: its chunks, under our limits, and the trailer section behind them.
 
-`handlers.chunks` walks and decodes the chunks; the scanner walks the trailers, whose fields are discarded. No codec is
-asked, and why none need be is said there. Laws:
+`handlers.wire.chunks` walks and decodes the chunks; the scanner walks the trailers, whose fields are discarded. No
+codec is asked, and why none need be is said there. Laws:
 
 - Never a byte of the next message is taken.
 - The first offending byte decides, however the body was cut on its way.
 - At most one unfinished chunk line is kept, or one trailer section.
 """
 
-from handlers.chunks import ChunkError, Chunks, TooLong
-from server.config import Limits
-from server.http.gate import Refusal
-from server.http.scanner import FIELD, Scanner
+from clerestory.handlers.wire.chunks import ChunkError, Chunks, TooLong
+from clerestory.server.config import Limits
+from clerestory.server.http.gate import Refusal
+from clerestory.server.http.scanner import FIELD, Scanner
 
 _CRLF = b"\r\n"
 # RFC 9110 section 6.5.1, RFC 9112 section 7.1.2: what frames or routes a message comes before its body or not at all.

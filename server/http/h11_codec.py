@@ -6,8 +6,8 @@ a body's framing, of keep-alive and of pausing never comes into play.
 
 import h11
 
-from handlers.messages import Fields
-from server.http.gate import Disagreement
+from clerestory.handlers.api.messages import Fields
+from clerestory.server.http.gate import Disagreement
 
 # The gate has bounded everything before it comes here; h11's own bound would count otherwise.
 _UNBOUNDED = 1 << 62

@@ -10,9 +10,9 @@ beyond HTTP's usual ones are read by h11.
 
 import httptools
 
-from handlers.messages import Field, Fields
-from server.http import h11_codec
-from server.http.gate import Disagreement
+from clerestory.handlers.api.messages import Field, Fields
+from clerestory.server.http import h11_codec
+from clerestory.server.http.gate import Disagreement
 
 # RFC 9110, RFC 5789 (PATCH), RFC 4918 (WebDAV) and its companions: methods that llhttp reads as plain HTTP.
 _METHODS = {

@@ -2,7 +2,9 @@
 
 The gate judges, the codec reads, and here the two are put together. Laws:
 
-- Nothing reaches a codec before the gate has admitted it, and never a byte beyond the head.
+- Nothing reaches a codec before the gate has admitted it, and never a byte beyond the head. A codec reads a target that
+  is a URI by RFC 3986, and the version 1.0 or 1.1: what the gate admits beyond that is rewritten first, so that neither
+  parser has to be told to be lenient.
 - The same bytes get the same verdict, however they were cut on their way.
 - What a connection repeats is parsed once: clients send the same field block again and again, and only the target
   changes. The last block's exact bytes, with the version's last digit in front, are kept with what they meant; the
@@ -14,13 +16,14 @@ The gate judges, the codec reads, and here the two are put together. Laws:
 
 import re
 
-from handlers.grammar import field_block
-from handlers.messages import Fields, Request
-from server.config import Limits
-from server.http import Codec
-from server.http.framing import ChunkedBody
-from server.http.gate import CHUNKED, JUDGED, ORIGIN_LINE, Refusal, judge_fields
-from server.http.scanner import Scanner
+from clerestory.handlers.api.messages import Fields, Request
+from clerestory.handlers.api.security import Security
+from clerestory.handlers.wire.grammar import field_block
+from clerestory.server.config import Limits
+from clerestory.server.http import Codec
+from clerestory.server.http.framing import ChunkedBody
+from clerestory.server.http.gate import CHUNKED, JUDGED, ORIGIN_LINE, Refusal, judge_fields, normalise_target
+from clerestory.server.http.scanner import Scanner
 
 MAX_REPEATED = 4096  # a browser's block with a few cookies is about 1 KiB
 
@@ -33,7 +36,7 @@ _METHODS = {
 class HeadReader:
     """Reads the heads of one connection's requests, one after the other.
 
-    `consumed` is how many bytes the last head took, an ignored empty line before it included.
+    `consumed` is how many bytes the last head took, ignored empty lines before it included.
     """
 
     __slots__ = (
@@ -48,12 +51,15 @@ class HeadReader:
         "_room",
         "_scanner",
         "consumed",
+        "security",
     )
 
     def __init__(self, limits: Limits, codec: Codec, peer: str = "") -> None:
         self._limits = limits
         self._codec = codec
         self._peer = peer
+        self.security: Security | None = None
+        """What TLS has negotiated, where it is spoken."""
         self._scanner: Scanner | None = None
         self._repeated = b""
         self._room = -1  # how long a request line may be with the block that is kept; none is kept
@@ -94,6 +100,7 @@ class HeadReader:
             False,  # nothing is expected where there is no body
             self._limits.max_body,
             self._peer,
+            self.security,
         )
 
     def _read_usual(self, data: bytes, line: re.Match[bytes]) -> Request | None:
@@ -151,7 +158,22 @@ class HeadReader:
             self._scanner = scanner
             return None
         self._scanner = None
-        return self._finish(data, scanner.start, scanner.line_end, end, scanner.authority, scanner.minor)
+        begin = scanner.line_end
+        line = data[scanner.start : begin]
+        method, target, _ = line.split(b" ")
+        usual = b"%b %b HTTP/1.%d\r\n" % (method, normalise_target(target), scanner.minor)
+        match = ORIGIN_LINE(usual)
+        if match is not None and usual[-3:] + data[begin:end] == self._repeated:
+            request = self._repeat(usual, match)
+            self.consumed = end
+            return request
+        if usual == line:
+            return self._finish(data, scanner.start, begin, end, scanner.authority, scanner.minor)
+        request = self._finish(
+            usual + data[begin:end], 0, len(usual), len(usual) + end - begin, scanner.authority, scanner.minor
+        )
+        self.consumed = end
+        return request
 
     def _finish(self, data: bytes, start: int, begin: int, end: int, authority: bytes, minor: int) -> Request:
         """Make the request of the grammatical head from `start` to `end`, whose fields begin at `begin`."""
@@ -178,6 +200,7 @@ class HeadReader:
             expects_continue=expects,
             body_limit=self._limits.max_body,
             peer=self._peer,
+            security=self.security,
         )
 
 

@@ -4,8 +4,9 @@ What an application hands out is not trusted: a status, a reason phrase or a fie
 ResponseError before a byte is sent, and the client gets 500. Framing is ours: Content-Length is checked against the
 body, Transfer-Encoding is never taken from the application.
 
-The checked field lines of a response are kept under (status, reason, fields), bounded, since applications send the same
-few again and again: a known combination costs one look-up.
+The checked field lines of a response are kept under (status, reason, fields), since applications send the same few
+again and again: a known combination costs one look-up. Kept are small ones that have come twice, and so many: fields
+that vary with each answer (a cookie, an id) are neither gathered nor kept in memory.
 """
 
 import re
@@ -15,16 +16,16 @@ from email.utils import formatdate
 
 from mypy_extensions import mypyc_attr
 
-from handlers.grammar import is_length, is_token, is_value
-from handlers.messages import REASONS, WHOLE, Fields, File, Response
+from clerestory.handlers.api.messages import REASONS, WHOLE, Fields, File, Response
+from clerestory.handlers.wire.grammar import is_length, is_token, is_value
 
 _REASON = re.compile(r"[\t\x20-\x7e]*+")
 
 _STATUSES = frozenset(range(200, 600))
 
-KEPT = 1024
-"""Combinations of status and fields whose lines are kept, in some 1 KiB each: each file has its own, and as many files
-are remembered where they were found."""
+KEPT, MAX_KEPT = 1024, 1024
+"""Combinations of status and fields whose lines are kept, and their bytes at most: 2 MiB with their keys. Each file has
+its own, and as many files are remembered where they were found."""
 
 
 def _is(grammar: Callable[[bytes], object], value: object) -> bool:
@@ -33,22 +34,23 @@ def _is(grammar: Callable[[bytes], object], value: object) -> bool:
 
 
 class ResponseError(Exception):
-    """The application handed out a response that can not be sent; the message says what is wrong with it."""
+    """The application handed out a response that cannot be sent; the message says what is wrong with it."""
 
 
 class Lines:
     """The checked status line and field lines of one (status, reason, fields), and what they say about framing.
 
-    `plain` when they say nothing about it: the body decides, and the server adds what is to be added. A `date` that is
-    said (by an upstream, whose answer is handed on) is left.
+    `plain` when they say nothing about it: the body decides, and the server adds what is to be added. A `date` and an
+    `x-request-id` that are said (by an upstream, whose answer is handed on) are left.
     """
 
-    __slots__ = ("close", "content_length", "data", "has_date", "plain")
+    __slots__ = ("close", "content_length", "data", "has_date", "has_id", "plain", "upgrade")
 
     def __init__(self, status: int, reason: str | None, fields: Fields) -> None:
         self.content_length: int | None = None
-        self.has_date = False
+        self.has_date = self.has_id = False
         self.close = False
+        self.upgrade = False
         lines = [_status_line(status, reason)]
         for name, value in fields:
             self._check(name, value)
@@ -58,26 +60,36 @@ class Lines:
             lines.append(b"%b: %b\r\n" % (lower, value))
         self.data = b"".join(lines)
         said = {name.lower() for name, _ in fields}
-        self.plain = status not in (204, 304) and said.isdisjoint((b"content-length", b"connection"))
+        self.plain = status not in (204, 205, 304) and said.isdisjoint((b"content-length", b"connection", b"upgrade"))
 
     def _check(self, name: bytes, value: bytes) -> None:
         if not _is(is_token, name):
             raise ResponseError(f"field name {name!r} is not a token in bytes")
         if not _is(is_value, value):
             raise ResponseError(
-                f"the value of {name.decode()} has a control character or white space at an end, or is no bytes"
+                f"the value of {name.decode()} has a control character, or white space at an end, or is not bytes"
             )
         match name.lower():
             case b"content-length":
                 if self.content_length is not None or not is_length(value):
                     raise ResponseError(f"content-length {value!r} is repeated or not a number")
                 self.content_length = int(value)
-            case b"transfer-encoding" | b"upgrade" | b"keep-alive" | b"te" | b"trailer":
+            case b"upgrade":
+                # RFC 9110 section 7.8: which protocols there are, as a 426 must say; to switch is the server's.
+                self.upgrade = True
+            case b"transfer-encoding" | b"keep-alive" | b"te" | b"trailer":
                 raise ResponseError(f"{name.decode()} is the server's to send")
             case b"connection":
                 self.close = value.lower() == b"close"
             case b"date":
                 self.has_date = True
+            case b"x-request-id":
+                self.has_id = True
+
+
+def field_lines(fields: Fields) -> bytes:
+    """Fields without a status: of an interim response, or of trailers. Raises ResponseError."""
+    return Lines(200, None, fields).data.partition(b"\r\n")[2]
 
 
 def _status_line(status: int, reason: str | None) -> bytes:
@@ -95,8 +107,8 @@ class Head:
     """A response head for the wire, and how its body is framed.
 
     `length` is the number of body bytes promised, None when there is no promise; `chunked` when each piece is a chunk;
-    `has_body` is False for HEAD, 204 and 304; `keep_alive` is False when the head says close, or only the close can end
-    the body.
+    `has_body` is False for HEAD, 204, 205 and 304; `keep_alive` is False when the head says close, or only the close
+    can end the body.
     """
 
     __slots__ = ("chunked", "data", "has_body", "keep_alive", "length")
@@ -120,6 +132,8 @@ class HeadWriter:
         self._date = b""
         self._date_until = float("-inf")
         self._lines: dict[tuple[int, str | None, Fields], Lines] = {}
+        self._seen: set[int] = set()
+        """The hashes of combinations that have come once."""
         self._last_status = 200
         self._last_reason: str | None = None
         self._last_fields: Fields = ()
@@ -133,10 +147,13 @@ class HeadWriter:
             self._date_until = now + 1.0 - wall % 1.0
         return self._date
 
-    def head(self, response: Response, method: str, minor: int, keep_alive: bool, now: float) -> Head:
-        """The head of `response` to a request of that method and minor version. Raises ResponseError."""
+    def head(
+        self, response: Response, method: str, minor: int, keep_alive: bool, now: float, request_id: str = ""
+    ) -> Head:
+        """The head of `response` to a request of that method and minor version. `request_id` goes into x-request-id,
+        unless the response has one. Raises ResponseError."""
         if not isinstance(response.status, int):
-            raise ResponseError(f"status {response.status!r} is no whole number")
+            raise ResponseError(f"status {response.status!r} is not an integer")
         status, fields = response.status, response.fields
         lines = self._last  # the same tuple again needs no look-up, which would hash all of it
         if (
@@ -151,9 +168,11 @@ class HeadWriter:
         if length >= 0 and lines.plain and keep_alive and minor and method != "HEAD":
             # The usual response, for which none of what follows makes a difference.
             date = b"" if lines.has_date else self.date(now)
+            if request_id and not lines.has_id:
+                date = _id_line(request_id) + date
             data = b"%b%bcontent-length: %d\r\n\r\n" % (lines.data, date, length)
             return Head(data, length, False, True, True)
-        return self._unusual_head(response, lines, method, minor, keep_alive, now)
+        return self._unusual_head(response, lines, method, minor, keep_alive, now, request_id)
 
     def _look_up(self, status: int, reason: str | None, fields: Fields) -> Lines:
         key = (status, reason, fields)
@@ -166,20 +185,35 @@ class HeadWriter:
 
     def switching(self, fields: Fields, protocol: bytes) -> Head:
         """The head of a 101 (RFC 9110 section 15.2.2), behind which `protocol` is spoken. Raises ResponseError."""
-        lines = Lines(200, None, fields).data.partition(b"\r\n")[2]  # what is checked is the same for every status
+        checked = Lines(200, None, fields)  # what is checked is the same for every status
+        if checked.upgrade:
+            raise ResponseError("upgrade is the server's to send where it switches")
+        lines = checked.data.partition(b"\r\n")[2]
         first = b"HTTP/1.1 101 Switching Protocols\r\n"
         data = b"%b%bconnection: upgrade\r\nupgrade: %b\r\n\r\n" % (first, lines, protocol)
         return Head(data, 0, False, False, False)
 
+    def interim(self, status: int, reason: str, fields: Fields) -> bytes:
+        """The head of an interim response (RFC 9110 section 15.2) but 101. Raises ResponseError."""
+        if not _REASON.fullmatch(reason):
+            raise ResponseError(f"reason phrase {reason!r} has a control or non-ASCII character")
+        lines = field_lines(fields)
+        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason.encode("ascii"), lines)
+
     def _unusual_head(
-        self, response: Response, lines: Lines, method: str, minor: int, keep_alive: bool, now: float
+        self, response: Response, lines: Lines, method: str, minor: int, keep_alive: bool, now: float, request_id: str
     ) -> Head:
         length, chunked = _framing(response, lines, method, minor)
         has_body = method != "HEAD"
-        data = lines.data if lines.has_date else lines.data + self.date(now)
+        data = lines.data + _id_line(request_id) if request_id and not lines.has_id else lines.data
+        if not lines.has_date:
+            data += self.date(now)
         if response.status == 204 or response.status == 304:
             # RFC 9110 sections 15.3.5 and 15.4.5: no content; RFC 9110 section 8.6: no Content-Length in a 204.
             has_body = chunked = False
+        elif response.status == 205:
+            has_body = False
+            data += b"content-length: 0\r\n" if lines.content_length is None else b""
         elif chunked:
             data += b"transfer-encoding: chunked\r\n"
         elif length is None:
@@ -188,17 +222,31 @@ class HeadWriter:
             data += b"content-length: %d\r\n" % length
         if lines.close or not keep_alive:
             keep_alive = False
-            data += b"connection: close\r\n"
+            data += b"connection: close, upgrade\r\n" if lines.upgrade else b"connection: close\r\n"
         elif minor == 0:
             data += b"connection: keep-alive\r\n"
+        elif lines.upgrade:
+            data += b"connection: upgrade\r\n"
         return Head(data + b"\r\n", length, chunked, has_body, keep_alive)
 
     def _keep(self, key: tuple[int, str | None, Fields]) -> Lines:
         lines = Lines(*key)
+        if len(lines.data) > MAX_KEPT:
+            return lines
+        mark = hash(key)
+        if mark not in self._seen:
+            if len(self._seen) >= KEPT:
+                self._seen.clear()
+            self._seen.add(mark)
+            return lines
         if len(self._lines) >= KEPT:
             self._lines.clear()
         self._lines[key] = lines
         return lines
+
+
+def _id_line(request_id: str) -> bytes:
+    return b"x-request-id: %b\r\n" % request_id.encode("ascii")
 
 
 def _framing(response: Response, lines: Lines, method: str, minor: int) -> tuple[int | None, bool]:
@@ -208,6 +256,11 @@ def _framing(response: Response, lines: Lines, method: str, minor: int) -> tuple
     if response.status in (204, 304):
         if response.status == 204 and promised is not None:
             raise ResponseError("a 204 has no content-length")
+        return 0, False
+    if response.status == 205:
+        # RFC 9110 section 15.3.6: no content, and a length that says so.
+        if promised:
+            raise ResponseError(f"a 205 has no content, its content-length is {promised}")
         return 0, False
     if isinstance(body, WHOLE):
         length = len(body) if isinstance(body, bytes) else body.count

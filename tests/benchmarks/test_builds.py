@@ -43,8 +43,8 @@ def run(build: Build, *words: str) -> str:
 
 def test_without_its_history_a_build_still_walks() -> None:
     script = (
-        "from statemachines import engine; import inspect;"
-        "print('trail +=' in inspect.getsource(engine.Engine.walk), engine.__file__)"
+        "from clerestory.statemachines import engine; import inspect;"
+        "print('ring +=' in inspect.getsource(engine.Engine.walk), engine.__file__)"
     )
     found, place = run(Build(left_out=("history",)), "-c", script).split()
     assert found == "False"
@@ -56,5 +56,5 @@ def test_the_compiled_build_is_made_once_and_says_what_it_is() -> None:
         pytest.skip(f"needs {missing}")
     place = COMPILED.make()
     assert COMPILED.make() == place
-    assert "compiled to C" in run(COMPILED, "-m", "server", "--version")
-    assert "compiled to C" not in run(PLAIN, "-m", "server", "--version")
+    assert "compiled to C" in run(COMPILED, "-m", "clerestory", "--version")
+    assert "compiled to C" not in run(PLAIN, "-m", "clerestory", "--version")

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from diagrams.mermaid import to_mermaid
-from diagrams.picture import Picture, picture_of
-from statemachines.tables import TABLES
+from clerestory.diagrams.mermaid import to_mermaid
+from clerestory.diagrams.picture import Picture, picture_of
+from clerestory.statemachines.tables import TABLES
 
 PICTURES = {name: picture_of(table) for name, table in TABLES.items()}
 each_picture = pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES.keys())
 
-TEXT = r"[A-Za-z0-9_\[\]/ ,.-]+(?:<br/>[A-Za-z0-9_\[\]/ ,.-]+)*"
+TEXT = r"[A-Za-z0-9_\[\]/ ',.-]+(?:<br/>[A-Za-z0-9_\[\]/ ',.-]+)*"
 GRAMMAR = [
     r"",
     r"stateDiagram-v2",
@@ -62,7 +62,7 @@ def test_it_begins_at_the_initial_state_and_ends_at_the_final_ones(picture: Pict
     assert all(f"    {final.name} --> [*]\n" in text for final in picture.finals)
 
 
-def test_the_usual_course_comes_first() -> None:
+def test_the_usual_path_comes_first() -> None:
     transitions = [line for line in to_mermaid(PICTURES["connection"]).splitlines() if " --> " in line]
     assert transitions[1:4] == [
         "    AWAITING_REQUEST --> QUERYING_BACKEND : HEAD_RECEIVED / call_handler",

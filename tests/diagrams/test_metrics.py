@@ -2,7 +2,7 @@
 
 import pytest
 
-from diagrams.metrics import width
+from clerestory.diagrams.metrics import width
 
 
 def test_a_text_is_as_wide_as_its_letters() -> None:

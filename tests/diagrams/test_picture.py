@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from diagrams import picture as module
-from diagrams.picture import LANES, Line, Look, limit_of, look_of, picture_of, waits_of
-from statemachines import connection, listener
-from statemachines.connection import TABLE, State, Trigger
-from statemachines.contract import Name, Row, Table, Way
-from statemachines.definition import Definition, define
-from statemachines.tables import TABLES
+from clerestory.diagrams import picture as module
+from clerestory.diagrams.picture import LANES, Line, Look, limit_of, look_of, picture_of, waits_of
+from clerestory.statemachines import connection, listener
+from clerestory.statemachines.connection import TABLE, State, Trigger
+from clerestory.statemachines.contract import Name, Row, Table, Way
+from clerestory.statemachines.definition import Definition, define
+from clerestory.statemachines.tables import TABLES
 
 S, T = State, Trigger
 
@@ -43,8 +43,8 @@ def test_every_state_is_in_the_picture_in_the_order_of_the_table(table: Table) -
     ("way", "trigger", "look"),
     [
         (Way.HAPPY, T.HEAD_RECEIVED, Look.HAPPY),
-        (Way.LAWFUL, T.HEAD_STARTED, Look.LAWFUL),
-        (Way.LAWFUL, T.DEADLINE_PASSED, Look.LATE),
+        (Way.NORMAL, T.HEAD_STARTED, Look.NORMAL),
+        (Way.NORMAL, T.DEADLINE_PASSED, Look.LATE),
         (Way.FAULT, T.HEAD_REFUSED, Look.FAULT),
         (Way.FAULT, T.DEADLINE_PASSED, Look.FAULT_LATE),
     ],
@@ -53,7 +53,7 @@ def test_a_row_looks_like_its_way_and_like_time_when_time_passed(way: Way, trigg
     assert look_of(Row(S.AWAITING_REQUEST, trigger, S.CLOSED, way=way)) is look
 
 
-def test_the_usual_course_of_a_connection_is_the_three_states_and_back() -> None:
+def test_the_usual_path_of_a_connection_is_the_three_states_and_back() -> None:
     usual = [(arrow.source, arrow.dest) for arrow in picture_of(TABLE).arrows if arrow.look is Look.HAPPY]
     assert usual == [
         (S.AWAITING_REQUEST, S.QUERYING_BACKEND),
@@ -85,7 +85,7 @@ def test_a_guard_stands_in_brackets_and_an_action_behind_a_stroke(line: Line, te
 def test_a_state_says_what_it_waits_for_and_until_when() -> None:
     said = {spec.state: (waits_of(spec), limit_of(spec)) for spec in connection.SPECS + listener.SPECS[:1]}
     assert said[S.AWAITING_REQUEST] == ("waits for readable", "keep-alive 15 s")
-    assert said[S.QUERYING_BACKEND] == ("waits for hang-up only", "backend 30 s")
+    assert said[S.QUERYING_BACKEND] == ("waits for the application", "backend 75 s")
     assert said[S.READING_BODY] == ("waits for readable", "body 30 s idle, or under 240 bytes/s")
     assert said[S.CLOSED] == ("final", "")
     assert said[listener.State.ACCEPTING] == ("waits for readable", "no deadline")

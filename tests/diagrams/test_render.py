@@ -6,11 +6,11 @@ import zlib
 
 import pytest
 
-from diagrams import render
-from diagrams.dot import to_dot
-from diagrams.picture import picture_of
-from diagrams.render import MissingExtra, fingerprint, png_drift, svg_drift, to_png, to_svg
-from statemachines import process, wakeup
+from clerestory.diagrams import render
+from clerestory.diagrams.dot import to_dot
+from clerestory.diagrams.picture import picture_of
+from clerestory.diagrams.render import MissingExtra, fingerprint, png_drift, svg_drift, to_png, to_svg
+from clerestory.statemachines import process, wakeup
 
 DOT = to_dot(picture_of(wakeup.TABLE))
 OTHER = to_dot(picture_of(process.TABLE))

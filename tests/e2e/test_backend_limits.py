@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.request import urlopen
 
 import psycopg
 import pytest
@@ -18,6 +17,7 @@ from tests.support.client import Client, request
 from tests.support.postgres import Cluster
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
+from tests.support.xray import look
 
 EMAIL = json.dumps({"sender": "me@example.org", "subject": "news", "body": "It works.\n"}).encode()
 Serve = Callable[..., ServerProcess]
@@ -40,13 +40,12 @@ def one_more(server: ServerProcess) -> tuple[int, str]:
     """What one who comes now is told, and why."""
     with Client(server.address) as client:
         answer = client.get("/emails", method="POST", body=EMAIL)
-    return answer.status, answer.text.strip().partition(": ")[2]
+    return answer.status, answer.error.partition(": ")[2] if answer.status >= 400 else ""
 
 
 def seen(server: ServerProcess, kind: str) -> dict[str, int]:
     """The machines of that kind, by state, as the x-ray shows them."""
-    with urlopen(server.wait_for("xray")["url"] + "snapshot.json", timeout=20) as answer:
-        states: dict[str, int] = json.load(answer)["machines"][kind]["states"]
+    states: dict[str, int] = look(server, "snapshot.json")["machines"][kind]["states"]
     return {state: count for state, count in states.items() if count}
 
 

@@ -92,8 +92,9 @@ def be_honest(address: Address, dice: random.Random) -> int:
 def test_chaos_leaves_the_server_whole_and_the_honest_served(start: Start, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(FILE)
     server = start(
-        *("--no-access-log", "--keep-alive-timeout", "3", "--head-timeout", "1", "--body-timeout", "1"),
-        *("--backend-timeout", "1", "--send-timeout", "1", "--linger-timeout", "0.5"),
+        # An honest client is never silent for so long, even on a machine that has other things to do.
+        *("--no-access-log", "--keep-alive-timeout", "3", "--head-timeout", "3", "--body-timeout", "3"),
+        *("--backend-timeout", "3", "--send-timeout", "3", "--linger-timeout", "0.5"),
         environment={"E2E_FILES": str(tmp_path)},
     )
     memory = server.memory()

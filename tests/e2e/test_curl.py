@@ -138,7 +138,9 @@ def test_what_is_not_there_is_said(server: ServerProcess, path: str, method: str
     body, said = curl("-X", method, server.url + path)
     assert got(said)[0] == f"HTTP/1.1 {status}"
     assert body.startswith(status)
-    assert body.count("\n") == 1
+    assert body.count("\n") == 2
+    [named] = [line.partition(": ")[2] for line in got(said) if line.startswith("x-request-id: ")]
+    assert body.endswith(f"\nRequest {named}\n")
 
 
 def test_ipv6_is_spoken(start: Start) -> None:

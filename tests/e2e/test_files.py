@@ -10,6 +10,8 @@ from tests.conftest import Start
 from tests.support.client import Client, CutShort, request
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.tls_too
+
 FIVE_GIB = 5 * 1024**3
 
 
@@ -32,7 +34,10 @@ def test_what_is_no_regular_file_inside_the_root_is_the_same_404(start: Start, t
             *("/../outside", "/%2e%2e/outside", "/..%2foutside", "/%2e%2e%2foutside", "/link/", "/forbidden/"),
         ):
             answer = client.get(target)
-            answers.add((answer.status, answer.body, tuple(field for field in answer.fields if field[0] != "date")))
+            fields = tuple(
+                field for field in answer.fields if field[0] not in ("date", "x-request-id", "content-length")
+            )
+            answers.add((answer.status, answer.error, fields))
         assert len(answers) == 1
         assert answers.pop()[0] == 404
     server.settle()
@@ -44,7 +49,7 @@ def test_a_name_that_no_file_can_have_is_refused(start: Start, tmp_path: Path, t
     with Client(server.address) as client:
         answer = client.get(target)
         assert (answer.status, answer.get("connection")) == (400, None)
-        assert answer.text == "400 Bad Request: The path has a control byte or a backslash.\n"
+        assert answer.error == "400 Bad Request: The path has a control byte or a backslash."
 
 
 def test_a_file_of_five_gibibytes_is_told_and_served_at_its_end(start: Start, tmp_path: Path) -> None:

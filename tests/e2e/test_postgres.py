@@ -2,9 +2,9 @@
 
 import json
 import re
+import select
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +18,9 @@ from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
 
 Serve = Callable[..., ServerProcess]
+
+FAR = "600"
+"""Seconds, far more than a test has patience."""
 
 EMAIL = {"sender": "me@example.org", "subject": "news", "body": "It works.\n"}
 
@@ -130,16 +133,15 @@ def test_a_lock_is_504_and_the_query_is_cancelled_in_the_server(serve: Serve, ow
     assert get(server, "/emails/1").status == 200
 
 
-def test_a_client_that_leaves_has_its_query_cancelled_within_a_second(serve: Serve, own: Cluster, name: str) -> None:
-    server = serve()
+def test_a_client_that_leaves_has_its_query_cancelled_in_the_server(serve: Serve, own: Cluster, name: str) -> None:
+    """At once: no deadline passes before this test is given up."""
+    server = serve("--backend-timeout", FAR, "--postgres-query-timeout", FAR)
     with locked(own, name):
         client = Client(server.address)
         client.send(request("/emails/1"))
         eventually(lambda: waiting_for_a_lock(own))
-        began = time.monotonic()
         client.reset()
         eventually(lambda: not waiting_for_a_lock(own))
-        assert time.monotonic() - began < 1
     assert get(server, "/emails").status == 200
 
 
@@ -154,16 +156,17 @@ def test_what_a_connection_waits_for_can_be_asked_from_end_to_end(serve: Serve, 
         assert re.search(r" <- postgres#1 AWAITING_RESULT \d+\.\d s <- fd \d+ readable", line)
 
 
-def test_a_database_that_stops_is_503_fast_and_found_again_when_it_is_back(serve: Serve, own: Cluster) -> None:
-    server = serve()
+def test_a_database_that_stops_is_503_without_a_wait_and_found_again_when_it_is_back(
+    serve: Serve, own: Cluster
+) -> None:
+    """No deadline passes before this test is given up, so nobody has waited for one."""
+    server = serve("--backend-timeout", FAR, "--postgres-slot-timeout", FAR, "--postgres-connect-timeout", FAR)
     post(server, "/emails", EMAIL)
     own.stop()
     try:
         for _ in range(20):
-            began = time.monotonic()
             answer = get(server, "/emails/1")
             assert (answer.status, answer["retry-after"].isdigit()) == (503, True)
-            assert time.monotonic() - began < 1
         assert get(server, "/").status == 200
     finally:
         own.start()
@@ -202,20 +205,22 @@ def test_a_restart_in_the_middle_of_writes_repeats_none_and_loses_none_that_was_
 
 
 def test_a_frozen_database_holds_up_nobody_who_does_not_ask_it(serve: Serve, own: Cluster) -> None:
-    server = serve("--backend-timeout", "0.5")
+    """Others are answered while the one that asks waits, and that one is answered in the end."""
+    server = serve("--backend-timeout", FAR, "--postgres-query-timeout", FAR)
     post(server, "/emails", EMAIL)
     own.freeze()
     try:
         with Client(server.address) as stuck:
             stuck.send(request("/emails/1"))
             for _ in range(20):
-                began = time.monotonic()
                 assert get(server, "/").status == 200
-                assert time.monotonic() - began < 0.4
-            assert stuck.answer().status == 504
+            server.signal(signal.SIGUSR1)
+            assert any("GET /emails/1 QUERYING_BACKEND" in line for line in server.wait_for("xray_dump")["connections"])
+            assert select.select([stuck.socket], [], [], 0)[0] == []
+            own.thaw()
+            assert stuck.answer().status == 200
     finally:
         own.thaw()
-    eventually(recovered(server))
 
 
 def test_sessions_that_are_terminated_in_the_pool_are_replaced_unseen(serve: Serve, own: Cluster) -> None:

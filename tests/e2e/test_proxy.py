@@ -6,7 +6,6 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from urllib.request import urlopen
 
 import pytest
 
@@ -15,6 +14,7 @@ from tests.support.applications import pattern
 from tests.support.client import RESET_ON_CLOSE, Client, CutShort, chunked, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import PATIENCE, eventually
+from tests.support.xray import read
 
 MIB = 1 << 20
 
@@ -188,7 +188,7 @@ def test_a_slow_reader_costs_little_memory(start: Start, server: ServerProcess) 
             assert piece
             taken += len(piece)
             if taken % (8 * MIB) < len(piece):
-                assert proxy.memory() - before < MIB
+                assert proxy.memory() - before < 3 * MIB  # one of them is --upstream-buffer; the rest is in a file
         assert taken >= 100 * MIB
 
 
@@ -273,7 +273,7 @@ def test_an_upstream_that_refuses_is_502_and_says_so(start: Start) -> None:
     with Client(proxy.address) as client:
         answer = client.get("/", "Accept: application/json")
         assert answer.status == 502
-        assert "could not be connected to: Connection refused" in answer.text
+        assert "The connection to the upstream failed: Connection refused" in answer.text
         assert client.get("/").status == 502
 
 
@@ -315,18 +315,21 @@ def test_a_client_that_breaks_its_body_off_never_gives_the_upstream_a_whole_requ
     wrong: tuple[Played, ServerProcess],
 ) -> None:
     upstream, proxy = wrong
-    for lines, data in (
-        (["Content-Length: 100000"], b"x" * 70_000),
-        (["Transfer-Encoding: chunked"], b"5\r\nhello\r\n"),
-    ):
-        with client_of(proxy, request("/", *lines, method="POST") + data) as client:
-            connection = upstream.accept()
-            head_of(connection)
-            client.half_close()
-            assert client.answer().status == 400
-            rest = until_reset(connection)
-            assert not rest.endswith(b"0\r\n\r\n")
-            assert len(rest) <= 70_000
+    with client_of(proxy, request("/", "Content-Length: 100000", method="POST") + b"x" * 70_000) as client:
+        client.half_close()
+        assert client.answer().status == 400
+    with client_of(proxy, request("/known-to-speak-1.1")) as client:
+        connection = upstream.accept()
+        assert b"/known-to-speak-1.1" in head_of(connection), "the one before was not asked about"
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        assert client.answer().status == 200
+    data = request("/", "Transfer-Encoding: chunked", method="POST") + b"5\r\nhello\r\n"
+    with client_of(proxy, data) as client:
+        connection = upstream.accept()
+        head_of(connection)
+        client.half_close()
+        assert client.answer().status == 400
+        assert not until_reset(connection).endswith(b"0\r\n\r\n")
 
 
 def test_the_request_of_a_client_that_has_gone_is_cut_within_a_second(wrong: tuple[Played, ServerProcess]) -> None:
@@ -385,8 +388,7 @@ def full(start: Start) -> Iterator[Full]:
 
 
 def xray(proxy: ServerProcess, path: str) -> str:
-    with urlopen(proxy.wait_for("xray")["url"] + path, timeout=PATIENCE) as answer:
-        return str(answer.read(), "utf-8")
+    return read(proxy, path)
 
 
 def slots(proxy: ServerProcess) -> int:
@@ -403,7 +405,7 @@ def test_who_waits_for_a_connection_is_seen_and_is_503_at_the_deadline(full: Ful
         [place] = [row for row in json.loads(xray(proxy, "snapshot.json"))["rows"] if row["kind"] == "upstream_slot"]
         number = place["id"].removeprefix("upstream_slot:")
         assert re.fullmatch(
-            r"GET /second QUERYING_BACKEND \d\.\d s of 30 s"
+            r"GET /second QUERYING_BACKEND \d\.\d s of 75 s"
             rf" <- upstream_slot#{number} WAITING \d\.\d s of 1\.5 s"
             r" <- place 1 of 1 for 1 connection to 127\.0\.0\.1:\d+",
             row["why"],
@@ -430,7 +432,7 @@ def test_who_leaves_waits_no_longer_and_the_upstream_is_never_asked_for_him(full
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo")
         assert stays.answer().text == "two"
     assert slots(proxy) == 0
-    [left] = [line for line in xray(proxy, "metrics").splitlines() if "upstream_slot" in line and "ASKER_LEFT" in line]
+    [left] = [line for line in xray(proxy, "metrics").splitlines() if "upstream_slot" in line and "CALLER_LEFT" in line]
     assert left.endswith(" 1")
 
 
@@ -444,7 +446,7 @@ def test_an_upstream_that_does_not_answer_in_the_time_that_is_set_is_504(start: 
     upstream.close()
 
 
-def test_hints_are_not_handed_on_and_the_answer_behind_them_is(wrong: tuple[Played, ServerProcess]) -> None:
+def test_so_many_hints_are_handed_on_and_no_more(wrong: tuple[Played, ServerProcess]) -> None:
     upstream, proxy = wrong
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
     for hints, status in ((16, 200), (17, 502)):
@@ -452,4 +454,4 @@ def test_hints_are_not_handed_on_and_the_answer_behind_them_is(wrong: tuple[Play
             connection = upstream.asked()
             connection.sendall(hint * hints + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmine")
             answer = client.answer()
-            assert (answer.status, answer.interim) == (status, [])
+            assert (answer.status, answer.interim) == (status, [103] * min(hints, 16))

@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import pytest
 
-from handlers.messages import Request
-from server.config import Limits
-from server.http import codec_for
-from server.http.gate import Refusal
-from server.http.reading import BodyReader, HeadReader
+from clerestory.handlers.api.messages import Request
+from clerestory.server.config import Limits
+from clerestory.server.http import codec_for
+from clerestory.server.http.gate import Refusal
+from clerestory.server.http.reading import BodyReader, HeadReader
 from tests.conftest import Start
 from tests.corpus import CASES, Case
 from tests.support.client import Client

@@ -1,21 +1,24 @@
 """SIGTERM and SIGINT: what is in flight is finished, what is idle closed, a second signal or the deadline cuts."""
 
+import os
 import signal
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import pytest
 
+from clerestory.server.process.signals import UNTAKEN
 from tests.conftest import Start
 from tests.support.applications import pattern
 from tests.support.client import Address, Client, CutShort, chunked, clients, request
 from tests.support.server import ServerProcess
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, outlast
 
-AT_ONCE = 5.0
-"""Seconds that nothing takes here which happens at once, on a machine that has other things to do."""
+PATIENT = ("--drain-timeout", "3600")
+"""The drain waits longer than any test: what ends the server is the signal."""
 
 
 def refused(address: Address) -> bool:
@@ -26,17 +29,16 @@ def refused(address: Address) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("idle", [0, 1, 200])
-def test_an_idle_server_ends_at_once(start: Start, number: int, idle: int) -> None:
+def test_an_idle_server_ends_soon(start: Start, number: int, idle: int) -> None:
     server = start()
     with clients(server.address, idle, request("/hello")) as opened:
         for client in opened:
             assert client.answer().status == 200
-        begun = time.monotonic()
         server.signal(number)
-        assert server.wait() == 0
-        assert time.monotonic() - begun < AT_ONCE
         for client in opened:
             assert client.end() == "closed"
+            client.close()
+        assert server.wait() == 0
     assert refused(server.address)
     assert server.wait_for("draining")["connections"] == idle
     assert server.wait_for("stopped")["connections_served"] == idle
@@ -48,8 +50,8 @@ def test_connections_that_have_never_asked_are_closed_too(start: Start) -> None:
     with clients(server.address, 20) as opened:
         server.settle(20)
         server.signal()
-        assert server.wait() == 0
         assert [client.end() for client in opened] == ["closed"] * 20
+    assert server.wait() == 0
 
 
 def test_what_is_in_flight_is_finished(start: Start) -> None:
@@ -90,11 +92,13 @@ def test_what_is_in_flight_is_finished(start: Start) -> None:
 
 
 def test_a_pipelined_request_is_left_alone_once_the_drain_has_begun(start: Start) -> None:
-    server = start()
-    with Client(server.address, data=request("/sleep/500") + request("/mark/after-drain")) as client:
-        server.wait_for("listening")
-        time.sleep(0.1)
+    server = start("--last-request-timeout", "20")
+    pipelined = request("/wait/late") + request("/mark/after-drain")
+    with Client(server.address, data=pipelined) as client, Client(server.address) as other:
+        eventually(lambda: "waiting late" in other.get("/marks").text)
         server.signal()
+        server.wait_for("draining")
+        assert other.get("/open/late", method="POST").text == "1\n"
         answer = client.answer()
         assert (answer.status, answer["connection"]) == (200, "close")
         assert client.end() == "closed"
@@ -115,7 +119,7 @@ def test_half_a_head_is_waited_for(start: Start) -> None:
 
 
 def test_a_second_signal_ends_at_once_and_tells_of_each_connection_it_cuts(start: Start) -> None:
-    server = start()
+    server = start(*PATIENT)
     with (
         Client(server.address, data=request("/wait/never")) as waiting,
         Client(server.address, data=request("/read", "Content-Length: 10", method="POST") + b"12345") as uploading,
@@ -128,10 +132,8 @@ def test_a_second_signal_ends_at_once_and_tells_of_each_connection_it_cuts(start
             assert other.get("/hello").status == 200
         server.signal()
         server.wait_for("draining")
-        begun = time.monotonic()
         server.signal()
         assert server.wait() == 0
-        assert time.monotonic() - begun < AT_ONCE
         for client in (waiting, uploading, downloading, beginning):
             with pytest.raises(CutShort) as cut:
                 client.answer()
@@ -149,18 +151,16 @@ def test_a_second_signal_ends_at_once_and_tells_of_each_connection_it_cuts(start
 
 
 def test_two_signals_at_once_are_two(start: Start) -> None:
-    server = start()
+    server = start(*PATIENT)
     with (
-        Client(server.address, data=request("/block/500")),
         Client(server.address, data=request("/wait/never")) as client,
+        Client(server.address, data=request("/say-and-block/500")),
     ):
-        server.settle(2)
+        server.wait_for("blocking")
         # Two different ones: two of a kind that nobody has taken yet are one.
         server.signal(signal.SIGTERM)
         server.signal(signal.SIGINT)
-        begun = time.monotonic()
         assert server.wait() == 0
-        assert time.monotonic() - begun < AT_ONCE
         assert client.everything()[1] == b""
 
 
@@ -181,48 +181,144 @@ def test_the_deadline_of_the_drain_cuts_what_is_left(start: Start) -> None:
 
 def test_a_handler_that_blocks_is_let_finish(start: Start) -> None:
     server = start()
-    with Client(server.address, data=request("/block/600")) as client:
-        server.settle(1)
+    with Client(server.address, data=request("/say-and-block/600")) as client:
+        server.wait_for("blocking")
         server.signal()
         assert client.answer().body == b"blocked\n"
     assert server.wait() == 0
 
 
-def hammer(address: Address, ended: threading.Event) -> tuple[int, int]:
-    """Ask until the connection ends: how many whole answers came, and how many were cut. An answer of which not a
-    byte has come is no cut: the server closed while our request was on its way, as every HTTP client has to expect."""
+class Lost(NamedTuple):
+    """What became of the requests of one client: answered whole, cut inside an answer, and sent on an open connection
+    but never answered."""
+
+    whole: int
+    cut: int
+    unanswered: int
+
+
+def hammer(address: Address, requests: int, ended: threading.Event) -> Lost:
+    """Ask until nobody listens any more, so many requests on each connection: each is answered, though the last of a
+    connection may say that it is the last."""
     whole = 0
     while not ended.is_set():
         try:
-            with Client(address) as client:
-                for target in ("/hello", "/bytes/200000", "/stream/async/10/10000", "/sleep/5"):
-                    for _ in range(5):
-                        client.get(target)
-                        whole += 1
-                client.get("/read", method="POST", body=b"x" * 100_000)
-                whole += 1
-        except CutShort as cut:
-            return whole, len(cut.received)
-        except ConnectionError:
+            client = Client(address)
+        except ConnectionRefusedError:
             break
-    return whole, 0
+        with client:
+            for number in range(requests):
+                target = ("/hello", "/bytes/200000", "/stream/async/10/10000", "/sleep/5")[number % 4]
+                try:
+                    last = client.get(target).get("connection") == "close"
+                except CutShort as cut:
+                    return Lost(whole, int(cut.received != b""), int(cut.received == b""))
+                except ConnectionError:
+                    return Lost(whole, 0, 1)
+                whole += 1
+                if last:
+                    break
+    return Lost(whole, 0, 0)
 
 
-@pytest.mark.parametrize("after", [0.3, 0.5, 0.7])
-def test_sigterm_under_load_cuts_nothing(start: Start, after: float) -> None:
-    server = start("--no-access-log")
+@pytest.mark.parametrize("requests", [1, 1000], ids=["fresh", "kept"])
+@pytest.mark.parametrize("answers", [200, 1000])
+def test_sigterm_under_load_loses_no_request(start: Start, answers: int, requests: int) -> None:
+    """Every request on a connection that was open is answered: on fresh connections and on those that are kept."""
+    server = start("--max-requests", "1000000")
     ended = threading.Event()
     with ThreadPoolExecutor(8) as threads:
-        done = [threads.submit(hammer, server.address, ended) for _ in range(8)]
-        time.sleep(after)
+        done = [threads.submit(hammer, server.address, requests, ended) for _ in range(8)]
+        server.wait_for("request", count=answers)
         server.signal()
         status = server.wait()
         ended.set()
         results = [one.result() for one in done]
     assert status == 0
-    assert sum(whole for whole, _ in results) > 0
-    assert [cut for _, cut in results] == [0] * 8
+    assert sum(one.whole for one in results) >= answers
+    assert [(one.cut, one.unanswered) for one in results] == [(0, 0)] * 8
     assert server.events("connection_cut") == []
+
+
+def test_a_client_that_has_connected_before_the_signal_may_ask_after_it(start: Start) -> None:
+    server = start("--last-request-timeout", "20")
+    with Client(server.address) as fresh, Client(server.address) as kept:
+        assert kept.get("/hello").status == 200
+        server.signal()
+        server.wait_for("draining")
+        for client in (fresh, kept):
+            answer = client.get("/hello")
+            assert (answer.status, answer["connection"]) == (200, "close")
+            assert client.end() == "closed"
+    assert server.wait() == 0
+
+
+def test_an_idle_connection_is_closed_without_a_reset_though_a_request_comes_too_late(start: Start) -> None:
+    server = start("--last-request-timeout", "0.1")
+    with Client(server.address) as client:
+        assert client.get("/hello").status == 200
+        server.signal()
+        assert client.end() == "closed"
+        client.send(request("/hello"))
+        assert client.end() == "closed"
+    assert server.wait() == 0
+    assert server.events("request_missed") == []
+
+
+def test_a_second_signal_ends_a_server_that_a_handler_blocks_and_names_it(start: Start) -> None:
+    server = start()
+    with Client(server.address, data=request("/say-and-block/600000")) as client:
+        server.wait_for("blocking")
+        server.signal()
+
+        def has_ended_by_a_further_one() -> bool:
+            outlast(UNTAKEN)  # two that come together are one, and a busy machine may bring these together, too
+            server.signal()
+            return not server.running
+
+        eventually(has_ended_by_a_further_one)
+        assert server.wait() == 1
+        assert client.everything()[1] == b""
+    (event,) = server.events("ended_at_once")
+    assert (event["signal"], event["request"], event["level"]) == ("SIGTERM", "GET /say-and-block/600000", "critical")
+    assert any(line.endswith(" block") and "applications.py" in line for line in event["stack"])
+
+
+def test_sigquit_ends_the_server_at_once_with_a_line_in_the_log(start: Start) -> None:
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        pytest.skip("it is ignored here, and so by the server")
+    server = start()
+    with Client(server.address, data=request("/wait/never")):
+        server.settle(1)
+        server.signal(signal.SIGQUIT)
+        assert server.wait() == 1
+    (event,) = server.events("ended_at_once")
+    assert (event["signal"], event["connections"]) == ("SIGQUIT", 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM])
+def test_other_signals_lose_nothing_that_is_in_flight(start: Start, number: int) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("it is ignored here, and so by the server")
+    server = start()
+    with Client(server.address, data=request("/sleep/300")) as client:
+        server.settle(1)
+        server.signal(number)
+        assert server.wait_for("signal_ignored")["signal"] == signal.Signals(number).name
+        assert client.answer().status == 200
+
+
+def test_a_process_that_a_handler_has_forked_keeps_neither_a_connection_nor_the_port(start: Start) -> None:
+    server = start()
+    with Client(server.address, data=request("/fork", "Connection: close")) as client:
+        child = int(client.answer().body)
+        try:
+            assert client.end() == "closed"
+            server.signal()
+            assert server.wait() == 0
+            assert refused(server.address)
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_request_that_came_before_the_signal_is_answered(start: Start) -> None:
@@ -230,8 +326,8 @@ def test_a_request_that_came_before_the_signal_is_answered(start: Start) -> None
     server = start()
     with Client(server.address) as client, Client(server.address, data=request("/hello")) as blocking:
         assert client.get("/hello").status == blocking.answer().status == 200
-        blocking.send(request("/block/500"))
-        time.sleep(0.1)
+        blocking.send(request("/say-and-block/500"))
+        server.wait_for("blocking")
         client.send(request("/json"))
         with Client(server.address, data=request("/json")) as fresh:
             server.signal()
@@ -248,30 +344,35 @@ def test_a_log_that_nobody_reads_stops_nobody(start: Start) -> None:
     for _ in range(4):
         with Client(server.address) as client:
             for number in range(700):
-                assert client.get(f"/nothing?{number:04000}").status == 404
+                assert client.get(f"/nothing/{number:04000}").status == 404
     server.listen_again()
     dropped = server.wait_for("lines_dropped")
     assert dropped["count"] > 0
     assert dropped["level"] == "warning"
     with Client(server.address) as client:
         client.get("/hello?after")
-    server.wait_for("request", target="/hello?after")
+    server.wait_for("request", target="/hello?...")
 
 
 def fill_log(server: ServerProcess) -> None:
     """Make the server say more than a pipe holds."""
     with Client(server.address) as client:
         for number in range(100):
-            assert client.get(f"/nothing?{number:05000}").status == 404
+            assert client.get(f"/nothing/{number:05000}").status == 404
+
+
+def threads(server: ServerProcess) -> int:
+    return len(os.listdir(f"/proc/{server.pid}/task"))
 
 
 def test_a_signal_on_the_way_out_does_not_change_the_status(start: Start) -> None:
     """A server whose log nobody reads can be ended, too."""
     server = start(deaf=True)
     fill_log(server)
+    eventually(lambda: threads(server) == 3, what="the loop's thread, the log's and the x-ray's")
     server.signal()
-    eventually(lambda: refused(server.address))
-    time.sleep(0.3)  # it now tries to write its log, which takes two seconds
+    # The loop has ended, and the x-ray with it. What is left tries to write the log, which takes two seconds.
+    eventually(lambda: refused(server.address) and threads(server) == 2, what="the end of the loop")
     server.signal()
     assert server.wait() == 0
 
@@ -295,7 +396,7 @@ def test_signals_that_do_not_stop_coming_do_not_change_the_status(start: Start, 
         assert client.get("/hello").status == 200
         while server.running:
             server.signal(number)
-            time.sleep(0.001)
+            time.sleep(0.001)  # many a second, and still the server is let run
     assert server.wait() == 0
     assert "BrokenPipeError" not in "".join(server.noise)
     # A signal that comes just while Python is told to ignore it makes Python say so: "ignored due to race condition".

@@ -27,7 +27,7 @@ def tracing(tmp_path_factory: pytest.TempPathFactory) -> None:
     out = tmp_path_factory.mktemp("strace") / "out"
     tried = subprocess.run(["strace", "-c", "-o", str(out), "true"], capture_output=True, check=False)
     if tried.returncode:
-        pytest.skip(f"strace can not trace here: {tried.stderr.decode().strip()}")
+        pytest.skip(f"strace cannot trace here: {tried.stderr.decode().strip()}")
 
 
 @contextmanager

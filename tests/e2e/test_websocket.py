@@ -282,7 +282,7 @@ def _can_talk(proxy: ServerProcess) -> bool:
 def test_each_end_tells_of_the_other_in_the_x_ray(start: Start, url: str) -> None:
     proxy = start(target=url)
     with talking(proxy):
-        command = [sys.executable, "-m", "server", "ps", "--kind", "*", "--xray"]
+        command = [sys.executable, "-m", "clerestory", "ps", "--kind", "*", "--xray"]
         address = proxy.wait_for("xray")["url"].removeprefix("http://").rstrip("/")
         done = subprocess.run([*command, address], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
         lines = [line for line in done.stdout.splitlines() if "TUNNELLING" in line]

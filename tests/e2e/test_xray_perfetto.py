@@ -102,8 +102,8 @@ def test_the_perfetto_ui_opens_a_trace_and_shows_every_stay_and_trigger(
     browser: Browser, ui: str, tmp_path: Path
 ) -> None:
     with scenario("stuck-backend") as stage:
-        trace = stage.run("python -m server show 1 --format perfetto")
-        shown = json.loads(stage.run("python -m server show 1 --json"))
+        trace = stage.run("clerestory show 1 --format perfetto")
+        shown = json.loads(stage.run("clerestory show 1 --json"))
     page = opened(browser, ui, trace)
     found: list[list[Any]] = page.evaluate(SLICES)
     assert page.evaluate(ERRORS) == []
@@ -142,4 +142,4 @@ def served_and_reset(stage: Stage) -> str:
             client.send(request(f"/products/{number}"))
             assert client.answer().status == 200
         client.reset()
-    return stage.see("python -m server show 2 --format perfetto", "ended by client")
+    return stage.see("clerestory show 2 --format perfetto", "ended by client")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.client import Address, Answer, Client, request
 from tests.support.scenarios import Stage
-from tests.support.server import ServerProcess
+from tests.support.server import TOKEN, ServerProcess
 from tests.support.waiting import eventually
 
 HOSTILE = "/<script>alert(1)</script>/'\"><img/src=x/onerror=alert(2)>"
@@ -29,7 +29,12 @@ def door(server: ServerProcess) -> Address:
 
 
 def said(server: ServerProcess, target: str, *lines: str, method: str = "GET", host: str = "localhost") -> Answer:
-    """What the x-ray says to exactly these bytes."""
+    """What the x-ray says to these bytes, and the token."""
+    return asked(server, target, f"X-Clerestory-Token: {TOKEN}", *lines, method=method, host=host)
+
+
+def asked(server: ServerProcess, target: str, *lines: str, method: str = "GET", host: str = "localhost") -> Answer:
+    """What it says to a stranger."""
     with Client(door(server)) as client:
         length = ["Content-Length: 0"] if method == "POST" else []
         head = "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *length, *lines, "", ""])
@@ -76,17 +81,18 @@ def orders(server: ServerProcess) -> list[str]:
         (["Origin: http://evil.example"], 403),
         (["Origin: null"], 403),
         (["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"], 403),
-        (["Content-Type: text/plain"], 403),
-        (["Content-Type: application/x-www-form-urlencoded"], 403),
-        (["X-Clerestory-Token: wrong"], 403),
+        (["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"], 401),
+        (["Content-Type: text/plain"], 401),
+        (["Content-Type: application/x-www-form-urlencoded"], 401),
+        (["X-Clerestory-Token: wrong"], 401),
     ],
 )
 def test_a_forged_order_closes_nobody(server: ServerProcess, lines: list[str], status: int) -> None:
     with Client(server.address) as idle:
         assert idle.get("/hello").status == 200
         for target in orders(server):
-            assert said(server, target, *lines, method="POST").status == status
-            assert said(
+            assert asked(server, target, *lines, method="POST").status == status
+            assert asked(
                 server, target, *lines, "Origin: http://localhost", method="POST", host="evil.example"
             ).status in (
                 400,
@@ -144,14 +150,14 @@ def test_what_a_client_sends_is_text_wherever_it_is_shown(stage: Stage) -> None:
     for client in (hostile, half):
         client.everything()
         client.close()
-    stage.see("python -m server show 1", "ended by")
-    stage.see("python -m server show 2", "ended by")
-    printed = {"ps": stage.run("python -m server ps")}
+    stage.see("clerestory show 1", "ended by")
+    stage.see("clerestory show 2", "ended by")
+    printed = {"ps": stage.run("clerestory ps")}
     for one in (1, 2):
-        printed[f"{one}"] = stage.run(f"python -m server show {one}")
-        printed[f"{one} with secrets"] = stage.run(f"python -m server show {one} --secrets")
+        printed[f"{one}"] = stage.run(f"clerestory show {one}")
+        printed[f"{one} with secrets"] = stage.run(f"clerestory show {one} --secrets")
         for form in ("text", "mermaid", "perfetto", "recording"):
-            printed[f"{one} {form}"] = stage.run(f"python -m server show {one} --secrets --format {form}")
+            printed[f"{one} {form}"] = stage.run(f"clerestory show {one} --secrets --format {form}")
     assert {name for name, text in printed.items() if re.search(r"[^\n -~]", text)} == set()
     assert "<script>" in printed["1"]
     assert "<script>" not in printed["1 mermaid"]  # which becomes markup

@@ -14,7 +14,7 @@ from tests.support.scenarios import DOCS, SCENARIOS, Stage, blocks, commands, fi
 from tests.support.waiting import eventually
 
 PEER = r"127\.0\.0\.1:\d+"
-PS, SHOW = "python -m server ps", "python -m server show"
+PS, SHOW = "clerestory ps", "clerestory show"
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def test_a_slow_headers_attack_is_heads_that_do_not_end(stage: Stage) -> None:
     assert len(re.findall(rf"(?m)^\d +{PEER} +READING_HEAD [\d.]+ s of 30 s <- client readable$", listed)) == 4
     says(
         stage.run(f"{SHOW} 4"),
-        r"state READING_HEAD for [\d.]+ s: part of a head has come",
+        r"state READING_HEAD for [\d.]+ s: part of a head has arrived",
         r"deadline head, 30 s: fires in [\d.]+ s",
         r"so far 0 requests, 66 B in, 0 B out",
         r"came last GET /products/7 HTTP/1\.1",
-        r"X-A: 1",
+        r"Via: 1",
         r"[\d.]+ s - AWAITING_REQUEST HEAD_STARTED -> READING_HEAD",
     )
-    assert stage.run("python -m server close --state reading_head --yes").endswith("4 connections closed.\n")
+    assert stage.run("clerestory close --state reading_head --yes").endswith("4 connections closed.\n")
     assert stage.run(f"{SHOW} 4").startswith("connection 4 from ")
     says(stage.run(f"{SHOW} 4"), r"[\d.]+ m?s [\d.]+ s #+ READING_HEAD !CLOSE_ORDERED -> CLOSED")
 
@@ -57,7 +57,7 @@ def test_a_silent_pre_connection_has_sent_nothing_yet(stage: Stage) -> None:
     says(stage.run(PS), rf"1 {PEER} AWAITING_REQUEST [\d.]+ m?s of 15 s <- client readable")
     says(
         stage.run(f"{SHOW} 1"),
-        r"state AWAITING_REQUEST for [\d.]+ m?s: no byte of the next request has come",
+        r"state AWAITING_REQUEST for [\d.]+ m?s: no byte of the next request has arrived",
         r"so far 0 requests, 0 B in, 0 B out",
         r"deadline keep-alive, 15 s: fires in [\d.]+ s",
     )
@@ -65,7 +65,7 @@ def test_a_silent_pre_connection_has_sent_nothing_yet(stage: Stage) -> None:
 
 @in_trouble("stuck-backend")
 def test_a_stuck_backend_is_named_by_who_waits_for_it(stage: Stage) -> None:
-    waits = r"QUERYING_BACKEND [\d.]+ s of 30 s <- work#\d+ RUNNING find_order [\d.]+ s"
+    waits = r"QUERYING_BACKEND [\d.]+ s of 75 s <- work#\d+ RUNNING find_order [\d.]+ s"
     says(
         stage.run(f"{PS} --path /orders"),
         rf"1 {PEER} GET /orders/41\?\.\.\. {waits}",
@@ -74,12 +74,39 @@ def test_a_stuck_backend_is_named_by_who_waits_for_it(stage: Stage) -> None:
     for form in ("", " --format text", " --format mermaid", " --format perfetto", " --format recording"):
         assert "customer=ada" not in stage.run(f"{SHOW} 1{form}")
     assert "customer=ada" in stage.run(f"{SHOW} 1 --secrets")
-    assert "agree with the table of connection" in stage.run(f"{SHOW} 1 --format recording | python -m server replay -")
+    assert "agree with the table of connection" in stage.run(f"{SHOW} 1 --format recording | clerestory replay -")
     says(
         stage.run(f"{SHOW} 1"),
         r"waits for work#\d+ RUNNING find_order [\d.]+ s",
-        r"request GET /orders/41\?\.\.\. \(1-1\)",
+        r"request GET /orders/41\?\.\.\. \([0-9a-f]{8}-1-1\)",
     )
+
+
+@in_trouble("slow-route")
+def test_a_route_that_is_slow_is_named_with_the_line_that_its_requests_wait_in(stage: Stage) -> None:
+    waits = r"100 % thread find_order at shop/shop\.py:\d+ find_order"
+    says(
+        stage.run("clerestory waits"),
+        r"ROUTE REQUESTS FAILED P50 P99",
+        r"GET /orders/{number} 2 - [\d.]+ s [\d.]+ s",
+        rf"p50 {waits}",
+        rf"p99 {waits}",
+        r"POST /warehouse 1 - [\d.]+ m?s [\d.]+ m?s",
+        r"Of the last [\d.]+ s\. p50: the median request; p99: the slowest hundredth\.",
+    )
+    of_one = stage.run("clerestory waits --route /orders")
+    says(of_one, r"[0-9a-f]{8}-1-1 [\d.]+ s GET /orders/41\?\.\.\. 200, [\d.]+ m?s ago")
+    assert "POST /warehouse" not in of_one
+    of_request = stage.run("clerestory waits --request 1-1")
+    says(
+        of_request,
+        r"[0-9a-f]{8}-1-1 GET /orders/41\?\.\.\. from 127\.0\.0\.1:\d+: answered with 200 after [\d.]+ s",
+        r"[\d.]+ s 100 % #+ thread find_order at shop/shop\.py:\d+ find_order",
+        r"[\d.]+ m?s [\d.]+ s #+ QUERYING_BACKEND BACKEND_ANSWERED -> QUERYING_BACKEND",
+    )
+    assert "customer=ada" not in of_one + of_request + stage.run("clerestory waits --json")
+    assert "customer=ada" in stage.run("clerestory waits --json --secrets")
+    assert stage.run("clerestory waits --route /nothing").startswith("No route with /nothing in its name was asked for")
 
 
 @in_trouble("slow-reader")
@@ -92,7 +119,7 @@ def test_a_slow_reader_is_a_response_that_the_client_does_not_take(stage: Stage)
         stage.run(f"{SHOW} 2"),
         r"state SENDING_RESPONSE for [\d.]+ s: response bytes wait for the socket",
         r"deadline send, 30 s idle: fires in [\d.]+ s, unless (a byte moves|bytes move faster)",
-        r"request GET /export \(2-1\), answered with 200",
+        r"request GET /export \([0-9a-f]{8}-2-1\), answered with 200",
     )
 
 
@@ -102,7 +129,7 @@ def test_a_blocked_loop_is_told_with_the_handler_and_the_line_that_it_stands_in(
         stage.run(PS),
         r"CRITICAL: The loop has been blocked for [\d.]+ s by connection 2 \(GET /label\), in label at "
         r"/srv/shop/shop\.py:\d+: with open\(PRINTER\) as printer:\. Nothing else is served meanwhile\.",
-        rf"2 {PEER} GET /label QUERYING_BACKEND [\d.]+ s of 30 s <- the handler runs",
+        rf"2 {PEER} GET /label QUERYING_BACKEND [\d.]+ s of 75 s <- the handler runs",
     )
     stage.printer.write_text("printed\n")
     assert stage.customers[1].answer().text == "printed\n"
@@ -114,10 +141,13 @@ def test_a_blocked_loop_is_told_with_the_handler_and_the_line_that_it_stands_in(
 def test_a_drain_says_who_holds_it_and_until_when_and_lets_that_one_be_closed(stage: Stage) -> None:
     says(
         stage.run(PS),
-        rf"WARNING: Draining for [\d.]+ s; 1 connection holds it: 2: GET /export SENDING_RESPONSE [\d.]+ s, send idle "
-        rf"deadline in [\d.]+ s <- {PEER} writable\. What is left in [\d.]+ s is cut\.",
+        rf"WARNING: Shutting down for [\d.]+ s: waiting for 1 connection \(2: GET /export SENDING_RESPONSE [\d.]+ s, "
+        rf"send idle deadline in [\d.]+ s <- {PEER} writable\)\. In [\d.]+ s what is left is closed\.",
     )
-    assert stage.run("python -m server close 2 --yes").endswith("1 connection closed.\n")
+    (held,) = stage.server.wait_for("draining")["waits_for"]
+    assert re.fullmatch(rf"[0-9a-f]{{8}}-2-1 GET /export of {PEER} SENDING_RESPONSE", held)
+    assert "Ctrl-C once more" in stage.server.wait_for("draining")["hint"]
+    assert stage.run("clerestory close 2 --yes").endswith("1 connection closed.\n")
     assert stage.server.wait() == 0
     assert stage.run(PS).startswith("clerestory: no server of this user with an x-ray is running")
 
@@ -126,14 +156,14 @@ def test_a_drain_says_who_holds_it_and_until_when_and_lets_that_one_be_closed(st
 def test_a_request_that_crosses_an_idle_close_is_named_with_both_sides_times(stage: Stage) -> None:
     says(
         stage.run(PS),
-        rf"WARNING: A request came just after its connection was closed for idleness, [\d.]+ ms after, on connection 1 "
-        rf"from {PEER}, idle for [\d.]+ s\. Nobody answers such a request: a proxy in front says 502\. Let the client "
-        r"give up idle connections sooner than our --keep-alive-timeout of 1 s, or raise that\.",
+        rf"WARNING: A request came just after its connection was closed as idle, [\d.]+ ms after, on connection 1 "
+        rf"from {PEER}, idle for [\d.]+ s\. Such a request is not answered: a proxy in front reports 502\. Let the "
+        r"client close idle connections sooner than our --keep-alive-timeout of 1 s, or raise that\.",
     )
     says(
         stage.run(f"{SHOW} 1"),
         rf"connection 1 from {PEER}: ended by deadline in AWAITING_REQUEST after [\d.]+ s; its next request came "
-        r"[\d.]+ ms after we had closed it, idle for [\d.]+ s: nobody answered it",
+        r"[\d.]+ ms after we had closed it, idle for [\d.]+ s: it was not answered",
         r"[\d.]+ m?s [\d.]+ s #+ AWAITING_REQUEST DEADLINE_PASSED -> LINGERING",
         r"came last GET /products/8 HTTP/1\.1",
         r"went last HTTP/1\.1 200 OK",
@@ -152,11 +182,9 @@ def test_a_leak_of_idle_connections_is_counted_shown_by_peer_and_closed(stage: S
         r"93 [\d.]+ s 127\.0\.0\.1",
     )
     says(stage.run(f"{PS} --group state"), r"93 [\d.]+ s AWAITING_REQUEST")
-    dry = stage.run("python -m server close --state awaiting_request --older 1 --dry-run")
+    dry = stage.run("clerestory close --state awaiting_request --older 1 --dry-run")
     assert dry.endswith("93 connections would be closed.\n")
-    assert stage.run("python -m server close --state awaiting_request --older 1 --yes").endswith(
-        "93 connections closed.\n"
-    )
+    assert stage.run("clerestory close --state awaiting_request --older 1 --yes").endswith("93 connections closed.\n")
     says(stage.run(PS), r"There are no connections\.")
 
 

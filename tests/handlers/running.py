@@ -2,16 +2,17 @@
 
 import inspect
 import queue
+from collections import deque
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-from handlers.messages import Answer, Application, File, Piece, Request, Response
-from handlers.operations import NEXT_PIECE, Operation
-from handlers.tunnel import Tunnel
-from server.loop import Loop
-from server.poller import open_poller
-from statemachines.contract import Name
-from statemachines.engine import Dispatch, Machine
+from clerestory.handlers.api.messages import Answer, Application, File, Piece, Request, Response
+from clerestory.handlers.api.operations import NEXT_PIECE, Operation
+from clerestory.handlers.api.upgrade import Upgrade
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import open_poller
+from clerestory.statemachines.contract import Name
+from clerestory.statemachines.engine import Dispatch, Machine
 
 PATIENCE = 30.0
 """Seconds until a test that waits for a thread is given up; nothing that works waits this long."""
@@ -26,7 +27,9 @@ class FakeLoop:
         self.limits: Mapping[str, float] = limits
         self.dispatch = Dispatch.COMPILED
         self.machines: dict[int, Machine] = {}
-        self.kept: dict[object, Any] = {}
+        self.registry: dict[object, Any] = {}
+        self.told: deque[tuple[Machine, Name, Any]] = deque()
+        self.is_telling = False
         self.now = 1024.0
 
     def clock(self) -> float:
@@ -36,16 +39,30 @@ class FakeLoop:
         assert machine.descriptor < 0, "no descriptor is waited for here"
         self.machines[machine.descriptor] = machine
 
+    def tell(self, machine: Machine, trigger: Name, payload: Any = None) -> None:
+        self.told.append((machine, trigger, payload))
+        if self.is_telling:
+            return
+        self.is_telling = True
+        try:
+            while self.told:
+                machine, trigger, machine.payload = self.told.popleft()
+                if machine.accepts(trigger):
+                    self.fire(machine, trigger)
+                machine.payload = None
+        finally:
+            self.is_telling = False
+
     def fire(self, machine: Machine, trigger: Name) -> None:
         machine.engine.fire(machine, trigger)
         if machine.node.final and self.machines.pop(machine.descriptor, None) is not None:
             machine.ended()
             machine.close()
 
-    def revisit(self, machine: Machine) -> None:
+    def schedule_read(self, machine: Machine) -> None:
         raise AssertionError("no machine here")
 
-    def presume_writable(self, machine: Machine) -> None:
+    def defer_write(self, machine: Machine) -> None:
         raise AssertionError("no machine here")
 
     def call_from_thread(self, callback: Callable[[], None]) -> None:
@@ -122,7 +139,7 @@ class FakeExecutor:
         body = response.body
         if isinstance(body, bytes | File):
             return [body]
-        assert not isinstance(body, Tunnel)
+        assert not isinstance(body, Upgrade)
         if not isinstance(body, AsyncIterable):
             return list(body)
         iterator, pieces = aiter(body), []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from handlers.echo import echo
-from handlers.messages import Fields, Request
+from clerestory.handlers.api.messages import Fields, Request
+from clerestory.handlers.echo import echo
 from tests.handlers.running import FakeExecutor
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from handlers.errors import HTTPError
-from handlers.messages import Answer, Request, Response, text_response
-from handlers.router import Router
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.messages import Answer, Request, Response, text_response
+from clerestory.handlers.router import Router
+from clerestory.server.http.gate import normalise_target
 
 
 def request(method: str, target: str, content_length: int | None = 0, body_limit: int = 100) -> Request:
@@ -132,11 +133,16 @@ def test_a_path_without_a_template_is_404(target: str) -> None:
         ("POST", "/emails/7", b"DELETE, GET, HEAD, OPTIONS"),
         ("POST", "/emails/seven", b"GET, HEAD, OPTIONS"),
         ("POST", "/tree/x", b"GET, HEAD, OPTIONS"),
+        ("PATCH", "/emails/7", b"DELETE, GET, HEAD, OPTIONS"),
+        ("TRACE", "/", b"GET, HEAD, OPTIONS"),
+        ("PROPFIND", "/emails", b"GET, HEAD, OPTIONS, POST"),
     ],
 )
 def test_a_known_method_of_another_route_is_405_with_allow(method: str, target: str, allow: bytes) -> None:
+    """RFC 9110 section 15.5.6: whether a route has the method, or only HTTP's registry."""
     error = refusal(table(*ROUTES), method, target)
-    assert (error.status, error.detail) == (405, f"This resource does not take {method}.")
+    use = " or ".join(allow.decode().rsplit(", ", 1))
+    assert (error.status, error.detail) == (405, f"{method} is not allowed here; use {use}.")
     assert error.fields == ((b"allow", allow),)
 
 
@@ -148,10 +154,21 @@ def test_allow_is_the_union_of_every_template_that_matches() -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "/nothing"])
-@pytest.mark.parametrize("method", ["PATCH", "BREW", "get", "TRACE"])
-def test_a_method_that_no_route_knows_is_501(method: str, target: str) -> None:
+@pytest.mark.parametrize("method", ["BREW", "get", "PRI"])
+def test_a_method_that_nobody_knows_is_501(method: str, target: str) -> None:
     error = refusal(table(*ROUTES), method, target)
-    assert (error.status, error.detail) == (501, f"No resource here knows the method {method}.")
+    assert (error.status, error.detail) == (501, f"{method} is not supported.")
+
+
+def test_a_known_method_where_there_is_nothing_is_404_as_any_other() -> None:
+    assert refusal(table(*ROUTES), "PATCH", "/nothing").status == 404
+
+
+def test_what_a_browser_leaves_bare_in_a_path_reaches_a_parameter_decoded() -> None:
+    """The reader hands over `/a|b` as `/a%7Cb`, and `/100%` as `/100%25`: a segment is decoded once."""
+    router = table("GET /tags/{tag}")
+    for sent, tag in ((b"/tags/a|b", "a|b"), (b"/tags/100%", "100%"), (b"/tags/{x}", "{x}"), (b"/tags/%25%34", "%4")):
+        assert answer(router, "GET", normalise_target(sent).decode()).body == f"GET /tags/{{tag}} tag={tag!r}".encode()
 
 
 @pytest.mark.parametrize(
@@ -185,13 +202,13 @@ def test_a_routes_own_head_and_options_win() -> None:
         ("/emails/%", "The path has a % that is not followed by two hexadecimal digits."),
         ("/emails/%4", "The path has a % that is not followed by two hexadecimal digits."),
         ("/emails/%zz", "The path has a % that is not followed by two hexadecimal digits."),
-        ("/emails/a%00", "The path's name is not UTF-8 text without control characters."),
-        ("/emails/a%0D%0Ab", "The path's name is not UTF-8 text without control characters."),
-        ("/emails/%7F", "The path's name is not UTF-8 text without control characters."),
-        ("/emails/%ff", "The path's name is not UTF-8 text without control characters."),
-        ("/emails/%ED%A0%80", "The path's name is not UTF-8 text without control characters."),
-        ("/emails/%C0%AF", "The path's name is not UTF-8 text without control characters."),
-        ("/tree/a/%ff", "The path's rest is not UTF-8 text without control characters."),
+        ("/emails/a%00", "The path's name must be UTF-8 text without control characters."),
+        ("/emails/a%0D%0Ab", "The path's name must be UTF-8 text without control characters."),
+        ("/emails/%7F", "The path's name must be UTF-8 text without control characters."),
+        ("/emails/%ff", "The path's name must be UTF-8 text without control characters."),
+        ("/emails/%ED%A0%80", "The path's name must be UTF-8 text without control characters."),
+        ("/emails/%C0%AF", "The path's name must be UTF-8 text without control characters."),
+        ("/tree/a/%ff", "The path's rest must be UTF-8 text without control characters."),
     ],
 )
 def test_a_path_that_is_not_text_is_400(target: str, detail: str) -> None:
@@ -302,7 +319,7 @@ class TestMounts:
     @pytest.mark.parametrize(
         ("prefix", "message"),
         [
-            ("/files", "mount '/files' is there already"),
+            ("/files", "mount '/files' is already registered"),
             ("/x/{y}", "mount '/x/{y}': a prefix has no parameters"),
             ("x/", "route 'x' does not begin with a slash"),
         ],
@@ -320,22 +337,26 @@ class TestMounts:
         ("/a%20b", ["GET"], "route '/a%20b': a template is a decoded path, without % ? # and control characters"),
         ("/a?b", ["GET"], "route '/a?b': a template is a decoded path, without % ? # and control characters"),
         ("/a\n", ["GET"], r"route '/a\n': a template is a decoded path, without % ? # and control characters"),
-        ("/x{y}", ["GET"], "route '/x{y}': 'x{y}' is no parameter; one is a whole segment, {name:kind}"),
-        ("/{y", ["GET"], "route '/{y': '{y' is no parameter; one is a whole segment, {name:kind}"),
-        ("/{1}", ["GET"], "route '/{1}': '{1}' is no parameter; one is a whole segment, {name:kind}"),
-        ("/{y:float}", ["GET"], "route '/{y:float}': unknown converter 'float'; there are str, int, uuid, path"),
+        ("/x{y}", ["GET"], "route '/x{y}': 'x{y}' is not a parameter; a parameter is a whole segment, {name:kind}"),
+        ("/{y", ["GET"], "route '/{y': '{y' is not a parameter; a parameter is a whole segment, {name:kind}"),
+        ("/{1}", ["GET"], "route '/{1}': '{1}' is not a parameter; a parameter is a whole segment, {name:kind}"),
+        ("/{y:float}", ["GET"], "route '/{y:float}': unknown converter 'float'; use one of str, int, uuid, path"),
         ("/{y}/{y}", ["GET"], "route '/{y}/{y}' has the parameter 'y' twice"),
-        ("/{y:path}/z", ["GET"], "route '/{y:path}/z': a path parameter takes all the rest, so it comes last"),
-        ("/there", ["GET"], "route GET /there is there already"),
-        ("/there/{n:int}", ["GET"], "route GET /there/{n:int} is there already"),
+        (
+            "/{y:path}/z",
+            ["GET"],
+            "route '/{y:path}/z': a path parameter takes the rest of the path, so it must be the last",
+        ),
+        ("/there", ["GET"], "route GET /there is already registered"),
+        ("/there/{n:int}", ["GET"], "route GET /there/{n:int} is already registered"),
         (
             "/there/{m:int}",
             ["PUT"],
-            "route '/there/{m:int}' names its parameters unlike an earlier route that matches the same paths",
+            "route '/there/{m:int}' and an earlier route match the same paths with other parameter names",
         ),
         ("/x", [], "route '/x' has no method"),
-        ("/x", ["get"], "route '/x': 'get' is no method; methods are upper-case tokens"),
-        ("/x", ["GE T"], "route '/x': 'GE T' is no method; methods are upper-case tokens"),
+        ("/x", ["get"], "route '/x': 'get' is not a method; methods are upper-case tokens"),
+        ("/x", ["GE T"], "route '/x': 'GE T' is not a method; methods are upper-case tokens"),
     ],
 )
 def test_a_wrong_route_is_refused_when_it_is_registered(path: str, methods: list[str], message: str) -> None:
@@ -353,7 +374,7 @@ def test_a_function_that_cannot_take_the_parameters_is_refused() -> None:
     def plain(request: Request) -> Response:
         return Response()
 
-    def two(request: Request, number: int, other: str) -> Response:
+    def two(request: Request, number: int, other: bytes) -> Response:
         return Response()
 
     def none() -> Response:
@@ -365,7 +386,12 @@ def test_a_function_that_cannot_take_the_parameters_is_refused() -> None:
             plain,
             "plain cannot be called with (request, number): got an unexpected keyword argument 'number'",
         ),
-        ("/{number:int}", two, "two cannot be called with (request, number): missing a required argument: 'other'"),
+        (
+            "/{number:int}",
+            two,
+            "two cannot be called with (request, number): missing a required argument: 'other'; "
+            "a query parameter is annotated int, float, bool, str, UUID or a list of these",
+        ),
         ("/", none, "none cannot be called with (request): too many positional arguments"),
     ):
         with pytest.raises(TypeError) as caught:
@@ -379,3 +405,21 @@ def test_every_method_has_its_decorator_and_hands_the_function_back() -> None:
     for decorator in (router.get, router.post, router.put, router.patch, router.delete):
         assert decorator("/x")(handler) is handler
     assert answer(router, "OPTIONS", "/x").fields == ((b"allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),)
+
+
+def test_query_parameters_are_found_at_registration_and_cost_other_routes_nothing() -> None:
+    router = Router()
+
+    @router.get("/plain")
+    def plain(request: Request) -> Response:
+        return text_response("plain")
+
+    @router.get("/items/{name}", backend_timeout=3.0)
+    def item(request: Request, name: str, page: int = 1) -> Response:
+        assert request.limits is not None
+        return text_response(f"{name} {page}")
+
+    assert router._constant["/plain"]["GET"].handler is plain
+    assert answer(router, "GET", "/plain?page=x").body == b"plain"
+    assert answer(router, "GET", "/items/tea?page=2&name=milk").body == b"tea 2"
+    assert refusal(router, "GET", "/items/tea?page=x").status == 400

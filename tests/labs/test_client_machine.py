@@ -1,6 +1,6 @@
 """Two machines that talk to each other: the path of each, and where both are at the same time."""
 
-from handlers.operations import Operation
+from clerestory.handlers.api.operations import Operation
 from labs import client_machine
 from labs.findings import Findings, Stage
 
@@ -49,7 +49,7 @@ def test_an_error_is_thrown_into_the_coroutine_and_comes_out_of_it() -> None:
 
     class Refusing(Operation):
         def start(self, executor: object) -> None:
-            asker.append(executor)
+            caller.append(executor)
 
         def cancel(self) -> None:
             raise AssertionError
@@ -64,8 +64,8 @@ def test_an_error_is_thrown_into_the_coroutine_and_comes_out_of_it() -> None:
             return b"refused"
         return b""
 
-    asker: list[object] = []
-    running = client_machine.Asker(None, program())  # type: ignore[arg-type]
-    assert asker == [running]
+    caller: list[object] = []
+    running = client_machine.Caller(None, program())  # type: ignore[arg-type]
+    assert caller == [running]
     running.finished(Refusing(), error=Refused())
     assert running.answer == b"refused"

@@ -4,12 +4,13 @@ import socket
 
 import pytest
 
-from handlers.messages import Request, Response
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.server.connection.connection import Connection
+from clerestory.server.connection.room import connections
+from clerestory.server.connection.service import Service
+from clerestory.statemachines.connection import State as S
+from clerestory.statemachines.engine import Edge, Machine
 from labs.hosting import crashed, host
-from server.connection import Connection
-from server.service import Service
-from statemachines.connection import State as S
-from statemachines.engine import Edge, Machine
 
 
 def hello(request: Request) -> Response:
@@ -24,7 +25,7 @@ def ask(service: Service, listener: socket.socket) -> bytes:
     """One request, and its answer, in this very thread."""
     with socket.create_connection(listener.getsockname()) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
-        while not any(one.requests and one.exchange is None for one in service.connections()):
+        while not any(one.requests and one.exchange is None for one in connections(service)):
             service.loop.turn(1)
         return client.recv(4096)
 

@@ -1,8 +1,8 @@
 """The e-mail server as machines: the states of one request, and many that wait at once."""
 
+from clerestory.statemachines.connection import State as S
 from labs import machine_state
 from labs.findings import Findings, Stage, Verdict
-from statemachines.connection import State as S
 
 
 def walked(findings: Findings, machine: str) -> list[str]:

@@ -12,10 +12,10 @@ import time
 import pytest
 
 from benchmarks.processes import ROOT
+from clerestory.statemachines import connection
+from clerestory.statemachines.connection import State
 from labs import machine_state, stepping
 from labs.findings import Stage
-from statemachines import connection
-from statemachines.connection import State
 
 PATIENCE = 60.0
 
@@ -61,7 +61,7 @@ def test_every_passage_is_a_page_with_its_state_marked_and_what_each_descriptor_
     ]
     assert marked(pages[0]) == ["READING_HEAD"]
     assert sorted(marked(pages[2])) == ["AWAITING_EMAIL", "QUERYING_BACKEND"]
-    assert re.search(r"\d+ +connection +QUERYING_BACKEND +hang-up only +readable$", pages[2], re.MULTILINE)
+    assert re.search(r"\d+ +connection +QUERYING_BACKEND +nothing but a disconnect +readable$", pages[2], re.MULTILINE)
     assert re.search(r"\d+ +store +AWAITING_EMAIL +readable +writable$", pages[2], re.MULTILINE)
     for page in pages:
         assert re.search(r"\d+ +listener +ACCEPTING +readable +readable$", page, re.MULTILINE)
@@ -74,7 +74,7 @@ def test_what_may_happen_next_is_listed_as_the_table_has_it() -> None:
     assert [line.split()[0] for line in listed] == [
         row.trigger for row in connection.ROWS if row.source is State.READING_HEAD
     ]
-    assert re.search(r"OUTPUT_READY +-> SENDING_RESPONSE  \(the usual course\)$", pages[1], re.MULTILINE)
+    assert re.search(r"OUTPUT_READY +-> SENDING_RESPONSE  \(the usual path\)$", pages[1], re.MULTILINE)
     assert "CLOSED is the end." in pages[-1]
 
 

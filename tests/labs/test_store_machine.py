@@ -5,14 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from handlers.errors import HTTPError
-from handlers.operations import Operation
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.operations import Operation
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import open_poller
+from clerestory.statemachines.checks import CHECKS, methods
+from clerestory.statemachines.engine import Machine
 from labs import store_machine
 from labs.store_machine import MailStore, Query, State, Trigger
-from server.loop import Loop
-from server.poller import open_poller
-from statemachines.checks import CHECKS, methods
-from statemachines.engine import Machine
 
 
 @pytest.mark.parametrize("law", CHECKS)

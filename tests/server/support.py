@@ -13,21 +13,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple, cast
 
-from handlers.messages import File, Request, Response
-from handlers.operations import Executor, Operation
-from server.config import Limits
-from server.connection import Connection
-from server.http import codec_for
-from server.http.responses import HeadWriter
-from server.log_events import STATES
-from server.logs import Logs
-from server.loop import Loop
-from server.poller import POLLERS, Poller, Readiness, open_poller
-from server.service import Service
-from server.transport import TCP
-from statemachines.connection import State as S
-from statemachines.contract import Interest, Name
-from statemachines.engine import Dispatch, Engine, Machine
+from clerestory.handlers.api.messages import File, Request, Response
+from clerestory.handlers.api.operations import Executor, Operation
+from clerestory.handlers.wire.transport import TCP
+from clerestory.server.config import Limits
+from clerestory.server.connection.connection import Connection
+from clerestory.server.connection.room import connections
+from clerestory.server.connection.service import Service
+from clerestory.server.http import codec_for
+from clerestory.server.http.responses import HeadWriter
+from clerestory.server.logging.events import STATES
+from clerestory.server.logging.logs import Logs
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import POLLERS, Poller, Readiness, open_poller
+from clerestory.server.xray.observe.recorder import Recorder
+from clerestory.statemachines.connection import State as S
+from clerestory.statemachines.contract import Interest, Name
+from clerestory.statemachines.engine import Dispatch, Engine, Machine
 
 WALL = 1_795_435_200.0
 DATE = b"date: Mon, 23 Nov 2026 12:00:00 GMT\r\n"
@@ -56,6 +58,7 @@ class RecordingLogs(Logs):
         self.events: list[dict[str, Any]] = []
         self.access = access
         self.debug_enabled = debug
+        self.queries = self.terminal = False
         self.debug, self.info = self._at("debug"), self._at("info")
         self.always = self.info
         self.warning, self.error = self._at("warning"), self._at("error")
@@ -78,12 +81,14 @@ class RecordingLogs(Logs):
         bytes_out: int,
         spent: list[float],
         end: str | None,
+        upstream: str = "",
         /,
     ) -> None:
         times = {state: seconds * 1000 for state, seconds in zip(STATES, spent, strict=True) if seconds}
         names = ("id", "peer", "method", "target", "status", "bytes_in", "bytes_out", "times", "end")
         values = (exchange, peer, method, target, status, bytes_in, bytes_out, times, end)
-        self.info("request", **dict(zip(names, values, strict=True)))
+        asked = {"upstream": upstream} if upstream else {}
+        self.info("request", **dict(zip(names, values, strict=True)), **asked)
 
     def take(self) -> list[str]:
         """One line for each event since the last call."""
@@ -116,7 +121,7 @@ class RecordingPoller:
 
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
-        self.name, self.capacity = poller.name, poller.capacity
+        self.name, self.capacity, self.most = poller.name, poller.capacity, poller.most
         self.calls: list[tuple[str, int, int]] = []
         self.interests: dict[int, int] = {}
         self.waits: list[float | None] = []
@@ -222,7 +227,7 @@ class Client:
         self.at_end = False
         self.was_reset = False
         self._told = 0
-        connection.trail = [None] * 8192  # stories are told whole
+        connection.ring = [None] * 8192  # stories are told whole
 
     def send(self, data: bytes) -> Whole:
         """Send, let the loop come to rest, and tell."""
@@ -273,9 +278,10 @@ class Client:
         way = [S(edge.dest.state) for _, edge in history[self._told :]]
         self._told = len(history)
         sent = self.received()
-        interest = Interest(self.bench.poller.interests.get(connection.descriptor, 0) if not self.is_closed else 0)
+        registered = self.bench.poller.interests.get(connection.descriptor, 0) if not self.is_closed else 0
+        interest = Interest(registered) & (READABLE | WRITABLE)  # a half-close is told to those that read, besides
         logged = self.bench.logs.take()
-        return Whole(S(connection.state), way, sent, logged, interest, len(self.bench.service.connections()))
+        return Whole(S(connection.state), way, sent, logged, interest, len(connections(self.bench.service)))
 
     @property
     def is_closed(self) -> bool:
@@ -302,7 +308,10 @@ class Bench:
         self.limits = Limits(**cast("Any", limits))
         self.loop = Loop(self.poller, self._crashed, clock=self.clock, limits=asdict(self.limits), dispatch=dispatch)
         self.logs = RecordingLogs(access=access, debug=debug)
-        self.service = Service(application, self.loop, self.limits, self.logs, codec_for(parser), Connection)
+        self.recorder = Recorder()
+        self.service = Service(
+            application, self.loop, self.limits, self.logs, codec_for(parser), Connection, self.recorder
+        )
         self.service.heads = HeadWriter(lambda: WALL)
         self.clients: list[Client] = []
 
@@ -331,7 +340,7 @@ class Bench:
         """Turn until nothing is ready and nothing is to be revisited."""
         for _ in range(TURNS):
             self.loop.turn(0)
-            if not self.poller.events and not self.loop._revisits and not self.poller.script:
+            if not (self.poller.events or self.loop._has_work() or self.poller.script):
                 return
         raise AssertionError("the loop spins")
 
@@ -438,11 +447,13 @@ def trigger_of(machine: Machine, name: str) -> Name:
 # --- the words that stories are told in
 
 READABLE, WRITABLE, NOTHING = Interest.READABLE, Interest.WRITABLE, Interest.NOTHING
-A, H, B, Q, O, L, C = (  # noqa: E741 - the letters of the states, as an operator sees them
+A, H, B, Q, P, X, O, L, C = (  # noqa: E741 - the letters of the states, as an operator sees them
     S.AWAITING_REQUEST,
     S.READING_HEAD,
     S.READING_BODY,
     S.QUERYING_BACKEND,
+    S.PRODUCING,
+    S.HALF_CLOSED,
     S.SENDING_RESPONSE,
     S.LINGERING,
     S.CLOSED,

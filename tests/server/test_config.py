@@ -4,11 +4,14 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from handlers.backends.bounds import BOUNDS, Bound
-from server.config import OPTIONS, Limits
-from statemachines.contract import Deadline
-from statemachines.tables import TABLES
+from clerestory.handlers.asgi.websocket import bounds as websocket
+from clerestory.handlers.backends.pool import bounds as pools
+from clerestory.handlers.backends.pool.bounds import Bound
+from clerestory.server.config import OPTIONS, Limits
+from clerestory.statemachines.contract import Deadline
+from clerestory.statemachines.tables import TABLES
 
+BOUNDS = (*pools.BOUNDS, *websocket.BOUNDS)
 UNITS = {bound.unit for bound in BOUNDS}
 DEADLINES = {
     spec.deadline.option: spec.deadline
@@ -21,7 +24,20 @@ DEADLINES = {
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_limit_has_a_unit_a_reason_and_a_default_of_its_kind(option: object) -> None:
     (found,) = [field for field in fields(Limits) if field is option]
-    units = ("seconds", "bytes", "bytes/s", "requests", "responses", "fields", "ranges", "files", "connections")
+    units = (
+        "seconds",
+        "bytes",
+        "bytes/s",
+        "requests",
+        "responses",
+        "streams",
+        "frames",
+        "fields",
+        "ranges",
+        "files",
+        "connections",
+        "switch",
+    )
     assert found.metadata["unit"] in (*units, *UNITS)
     assert len(found.metadata["help"]) > 10
     assert not found.metadata["help"].endswith(".")
@@ -53,8 +69,10 @@ def test_every_pace_of_a_table_is_a_limit_too(option: str) -> None:
 
 def test_every_limit_in_seconds_belongs_to_a_table_or_a_pool() -> None:
     seconds = {field.name for field in OPTIONS if field.metadata["unit"] == "seconds"}
-    of_pools = {bound.option for bound in BOUNDS}
-    assert {name for name in seconds - of_pools if name.endswith("_timeout")} == set(DEADLINES)
+    of_pools = {bound.option for bound in pools.BOUNDS}
+    assert {name for name in seconds - of_pools if name.endswith(("_timeout", "_interval", "_back_off"))} == set(
+        DEADLINES
+    )
     assert {name.removesuffix("_grace") + "_timeout" for name in seconds if name.endswith("_grace")} <= set(DEADLINES)
 
 
@@ -64,13 +82,17 @@ PROMISED = {
     "body_timeout": 30,
     "body_min_rate": 240,
     "body_grace": 5,
-    "backend_timeout": 30,
+    "backend_timeout": 75,
+    "handler_total": 300,
+    "half_close_timeout": 5,
     "send_timeout": 30,
     "send_min_rate": 240,
     "send_grace": 5,
     "linger_timeout": 2,
     "pause_timeout": 1,
     "drain_timeout": 30,
+    "last_request_timeout": 1,
+    "refuse_timeout": 1,
     "max_requests": 1000,
     "max_request_line": 8190,
     "max_field_line": 8190,
@@ -80,10 +102,12 @@ PROMISED = {
     "max_chunk_overhead": 16 * 1024,
     "max_body": 1024 * 1024,
     "max_output": 64 * 1024,
-    "max_linger": 256 * 1024,
+    "linger_total": 30,
+    "max_linger": 256 * 1024 * 1024,
+    "max_lingering": 256,
     "max_ranges": 16,
     "max_known_files": 1024,
-    "max_accepts": 64,
+    "max_accepts": 1024,
     "max_connections": 0,
 }
 """What people rely on who set nothing. The pairs that exceed each by one are in the corpus and in tests/e2e."""

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from server.config import Limits
-from server.options import Options
-from statemachines.engine import Dispatch
+from clerestory.server.config import Limits
+from clerestory.server.options import Options
+from clerestory.statemachines.engine import Dispatch
 
 
 def test_without_being_told_it_serves_this_machine_only_with_every_default() -> None:

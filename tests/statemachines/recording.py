@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from statemachines.checks import methods
-from statemachines.contract import Cause, Name, Row, Table
-from statemachines.engine import Dispatch, Edge, Engine, Machine
+from clerestory.statemachines.checks import methods
+from clerestory.statemachines.contract import Cause, Name, Row, Table
+from clerestory.statemachines.engine import Dispatch, Edge, Engine, Machine
 
 BOTH = tuple(Dispatch)
 

@@ -7,9 +7,10 @@ from typing import Protocol
 
 import pytest
 
-from statemachines import checks, connection, listener, process, wakeup
-from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
-from statemachines.tables import TABLES
+from clerestory.statemachines import checks, connection, listener, process, wakeup
+from clerestory.statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
+from clerestory.statemachines.tables import TABLES
+from tests.support.many import for_each
 
 
 class S(Name):
@@ -53,6 +54,7 @@ SOUND = Table(
     specs=(WAITING, WORKING, DONE),
     rows=(CALLED, DECLINED, LEFT, FINISHED, LOST, LATE),
     departures=frozenset({T.PEER_GONE}),
+    hands_back={"look": (T.FINISHED, T.PEER_GONE), (S.WAITING, "look"): (T.PEER_GONE,), "work": (T.FINISHED,)},
 )
 
 
@@ -61,7 +63,7 @@ class Foreign(Name):
     NOWHERE = auto()
 
 
-class Dozen(Name):
+class Thirteen(Name):
     A = auto()
     B = auto()
     C = auto()
@@ -74,6 +76,7 @@ class Dozen(Name):
     J = auto()
     K = auto()
     L = auto()
+    M = auto()
 
 
 def with_rows(*rows: Row) -> Table:
@@ -97,19 +100,19 @@ BROKEN: list[tuple[checks.Check, Table, list[str]]] = [
     (
         checks.misspecified,
         with_specs(replace(WAITING, true_while=""), WORKING, DONE),
-        ["WAITING says nothing of what is true"],
+        ["WAITING does not say what is true"],
     ),
     (
         checks.misspecified,
         with_specs(WAITING, replace(WORKING, when_ready=""), DONE),
-        ["WORKING names nothing that looks"],
+        ["WORKING names no method for its descriptor"],
     ),
     (
         checks.misspecified,
         with_specs(WAITING, replace(WORKING, when_ready="", awaits="an answer"), DONE),
-        ["WORKING names nothing that looks"],
+        ["WORKING names no method for its descriptor"],
     ),
-    (checks.too_many, replace(SOUND, states=Dozen), ["12 states"]),
+    (checks.too_many, replace(SOUND, states=Thirteen), ["13 states"]),
     (checks.unreachable, with_rows(DECLINED, LEFT, FINISHED, LOST, LATE), ["WORKING"]),
     (
         checks.unending,
@@ -126,7 +129,7 @@ BROKEN: list[tuple[checks.Check, Table, list[str]]] = [
         with_specs(WAITING, replace(WORKING, deadline=replace(PATIENCE, option="")), DONE),
         ["WORKING has 5 s by option ''"],
     ),
-    (checks.untimely, with_rows(CALLED, DECLINED, LEFT, FINISHED, LOST), ["WORKING lets its deadline pass"]),
+    (checks.untimely, with_rows(CALLED, DECLINED, LEFT, FINISHED, LOST), ["WORKING has no row for its deadline"]),
     (
         checks.untimely,
         with_rows(*SOUND.rows, Row(S.WAITING, T.DEADLINE_PASSED, S.DONE)),
@@ -139,7 +142,7 @@ BROKEN: list[tuple[checks.Check, Table, list[str]]] = [
     (checks.revived, with_specs(WAITING, WORKING, replace(DONE, deadline=PATIENCE)), ["DONE waits"]),
     (checks.revived, with_specs(WAITING, WORKING, replace(DONE, when_ready="look")), ["DONE waits"]),
     (checks.revived, with_specs(WAITING, WORKING, replace(DONE, final=False)), ["no state is final"]),
-    (checks.revived, replace(SOUND, initial=S.DONE), ["DONE is the beginning and the end"]),
+    (checks.revived, replace(SOUND, initial=S.DONE), ["DONE is both initial and final"]),
     (checks.undecided, with_rows(CALLED, LEFT, FINISHED, LOST, LATE), ["WAITING CALLED"]),
     (checks.undecided, with_rows(DECLINED, CALLED, LEFT, FINISHED, LOST, LATE), ["WAITING CALLED"]),
     (checks.undecided, with_rows(CALLED, DECLINED, DECLINED, LEFT, FINISHED, LOST, LATE), ["WAITING CALLED"]),
@@ -151,6 +154,16 @@ BROKEN: list[tuple[checks.Check, Table, list[str]]] = [
     ),
     (checks.scattered, with_rows(CALLED, DECLINED, FINISHED, LOST, LATE, LEFT), ["WAITING"]),
     (checks.unused, with_rows(CALLED, DECLINED, LEFT, LOST, LATE), ["FINISHED"]),
+    (
+        checks.mishanded,
+        replace(SOUND, hands_back={"look": (T.CALLED,), "work": (T.CALLED, T.FINISHED)}),
+        ["look hands back CALLED in WORKING", "work hands back CALLED in WORKING"],
+    ),
+    (
+        checks.mishanded,
+        replace(SOUND, hands_back={"toil": (), (S.WAITING, "work"): (T.CALLED,)}),
+        ["toil is not called", "work is not called in WAITING"],
+    ),
     (
         checks.unexplained,
         with_rows(CALLED, DECLINED, LEFT, FINISHED, LOST, replace(LATE, ends=None)),
@@ -169,8 +182,8 @@ BROKEN: list[tuple[checks.Check, Table, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 @pytest.mark.parametrize("law", checks.CHECKS)
+@for_each("table", TABLES.values(), what=lambda table: table.name, shares=1)
 def test_every_check_holds_for_every_table(table: Table, law: str) -> None:
     assert checks.CHECKS[law](table) == []
 
@@ -200,9 +213,9 @@ def test_a_state_that_waits_for_no_descriptor_needs_nothing_that_looks_but_words
     told = replace(WORKING, when_ready="", waits_for=Interest.NOTHING, awaits="an answer")
     assert checks.misspecified(with_specs(WAITING, told, DONE)) == []
     assert checks.misspecified(with_specs(WAITING, replace(told, awaits=""), DONE)) == [
-        "WORKING names nothing that looks"
+        "WORKING names no method for its descriptor"
     ]
-    assert (WORKING.phrase(), told.phrase()) == ("hang-up only", "an answer")
+    assert (WORKING.phrase(), told.phrase()) == ("nothing but a disconnect", "an answer")
 
 
 def test_a_row_into_the_end_needs_no_cause_when_every_way_to_it_has_told_one() -> None:
@@ -221,11 +234,13 @@ def test_the_guards_that_the_farewell_relies_upon_are_named() -> None:
     assert checks.relied_upon(table) == ["WORKING FINISHED [is_worth_it] -> WAITING"]
 
 
-def test_the_farewell_of_a_connection_relies_on_three_guards_and_no_others() -> None:
+def test_the_farewell_of_a_connection_relies_on_four_guards_and_no_others() -> None:
     assert checks.relied_upon(connection.TABLE) == [
-        "SENDING_RESPONSE OUTPUT_FLUSHED [has_more_output] -> QUERYING_BACKEND",
+        "SENDING_RESPONSE OUTPUT_FLUSHED [has_more_output] -> PRODUCING",
         "SENDING_RESPONSE OUTPUT_FLUSHED [may_keep_alive] -> AWAITING_REQUEST",
         "SENDING_RESPONSE OUTPUT_FLUSHED [has_switched] -> TUNNELLING",
+        "SENDING_RESPONSE OUTPUT_FLUSHED [awaits_body] -> READING_BODY",
+        "SENDING_RESPONSE BODY_REQUESTED [body_is_taken] -> EXCHANGING",
     ]
     assert [checks.relied_upon(module.TABLE) for module in (listener, process, wakeup)] == [[], [], []]
 
@@ -260,7 +275,7 @@ def test_the_report_of_sound_tables_says_so() -> None:
 def test_the_report_has_a_line_for_each_state_and_one_for_each_trigger() -> None:
     text, _ = checks.report([SOUND])
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "2 WORKING hang-up only work: 5 s 1 3" in lines
+    assert "2 WORKING nothing but a disconnect work: 5 s 1 3" in lines
     assert "3 DONE nothing none: it is final -" in lines
     assert "CALLED 2,3 . ." in lines
     assert "PEER_GONE 3 3 ." in lines
@@ -275,9 +290,9 @@ def test_the_report_of_a_paced_state_names_its_rate() -> None:
 
 def test_the_report_says_where_there_is_no_peer_and_what_is_relied_upon() -> None:
     text, _ = checks.report([listener.TABLE])
-    assert "every wait has a way out when the peer goes (no peer)\n" in text
+    assert "every wait ends when the peer goes (no peer)\n" in text
     text, _ = checks.report([connection.TABLE])
-    assert "which relies on the guard to refuse: SENDING_RESPONSE OUTPUT_FLUSHED [may_keep_alive]" in text
+    assert "which relies on the guard to say no: SENDING_RESPONSE OUTPUT_FLUSHED [may_keep_alive]" in text
 
 
 @pytest.mark.parametrize(("check", "table", "offenders"), BROKEN, ids=[check.__name__ for check, _, _ in BROKEN])

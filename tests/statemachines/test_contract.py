@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from statemachines import connection
-from statemachines.contract import HUNG_UP, Cause, Deadline, Facts, Interest, Name, Row, Unbounded, Way
+from clerestory.statemachines import connection
+from clerestory.statemachines.contract import HUNG_UP, Cause, Deadline, Facts, Interest, Name, Row, Unbounded, Way
 
 
 class Fruit(Name):
@@ -29,7 +29,9 @@ def test_a_name_is_the_string_that_it_is_written_as() -> None:
         (Interest.READABLE, "readable"),
         (Interest.WRITABLE, "writable"),
         (Interest.READABLE | Interest.WRITABLE, "readable or writable"),
-        (Interest.HANG_UP, "hang-up only"),
+        (Interest.HANG_UP, "nothing but a disconnect"),
+        (Interest.HALF_CLOSE, "nothing but a disconnect"),
+        (Interest.READABLE | Interest.HALF_CLOSE, "readable"),
     ],
 )
 def test_interest_is_said_in_words(interest: Interest, phrase: str) -> None:
@@ -41,6 +43,7 @@ def test_the_bits_of_interest_are_epolls() -> None:
     assert int(Interest.READABLE) == select.EPOLLIN
     assert int(Interest.WRITABLE) == select.EPOLLOUT
     assert int(Interest.HANG_UP) == select.EPOLLHUP
+    assert int(Interest.HALF_CLOSE) == select.EPOLLRDHUP
     assert select.EPOLLERR | select.EPOLLHUP | select.POLLNVAL == HUNG_UP
 
 
@@ -68,7 +71,7 @@ def test_tables_and_what_they_are_made_of_can_not_be_changed(record: Any) -> Non
 
 def test_a_row_is_lawful_unguarded_idle_and_ends_nothing_unless_it_says_so() -> None:
     row = Row(Fruit.APPLE, Fruit.APPLE, Fruit.PLUM)
-    assert (row.guard, row.action, row.way, row.ends) == ("", "", Way.LAWFUL, None)
+    assert (row.guard, row.action, row.way, row.ends) == ("", "", Way.NORMAL, None)
 
 
 def test_a_table_finds_a_states_spec() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import transitions
 
-from statemachines import engine as engine_module
-from statemachines.contract import Row
-from statemachines.definition import Definition, TableError, define
-from statemachines.engine import Dispatch, Engine, Machine
+from clerestory.statemachines import engine as engine_module
+from clerestory.statemachines.contract import Row
+from clerestory.statemachines.definition import Definition, TableError, define
+from clerestory.statemachines.engine import Dispatch, Engine, Machine
 from tests.statemachines.recording import Clock, machine_of, recording_model
 from tests.statemachines.walker import TABLE, S, T
 
@@ -32,7 +32,7 @@ def test_a_model_without_a_method_that_the_table_names_is_refused() -> None:
     ids=["no default", "two guarded", "default above", "two defaults", "two defaults below a guarded row"],
 )
 def test_rows_that_are_not_guarded_ones_above_one_default_are_refused(rows: tuple[Row, ...]) -> None:
-    with pytest.raises(TableError, match=r"walker: RESTING --CALLED--> .*: guarded rows stand above exactly one"):
+    with pytest.raises(TableError, match=r"walker: RESTING --CALLED--> .*: guarded rows must be above exactly one"):
         machine_of(replace(TABLE, rows=rows))
 
 
@@ -93,7 +93,7 @@ def test_a_feature_of_the_library_that_is_not_compiled_is_refused_by_name(
 def test_a_definition_with_a_transition_that_is_no_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = definition()
     made.add_transition("CALLED", "WALKING", "GONE")
-    with pytest.raises(TableError, match="walker: its definition has transitions that are no rows: WALKING on CALLED"):
+    with pytest.raises(TableError, match="walker: its definition has transitions without a row: WALKING on CALLED"):
         compile_instead(monkeypatch, made)
 
 

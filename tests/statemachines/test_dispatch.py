@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statemachines import checks
-from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
-from statemachines.engine import HISTORY, Dispatch, Engine, Machine, UnexpectedTrigger
-from statemachines.tables import TABLES
+from clerestory.statemachines import checks
+from clerestory.statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
+from clerestory.statemachines.engine import HISTORY, Dispatch, Engine, Machine, UnexpectedTrigger
+from clerestory.statemachines.tables import TABLES
 from tests.statemachines.recording import Clock
 
 PATIENCE = Deadline("wait", "wait_timeout", 1.0, "for the test")

@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 
-from statemachines.contract import HUNG_UP, Facts, Interest, Name, Row
-from statemachines.engine import (
-    BUCKETS,
-    HISTORY,
-    Dispatch,
-    Edge,
-    Engine,
-    Machine,
-    UnexpectedTrigger,
-)
+from clerestory.statemachines.contract import HUNG_UP, Facts, Interest, Name, Row
+from clerestory.statemachines.engine import BUCKETS, HISTORY, Dispatch, Edge, Engine, Machine, UnexpectedTrigger
 from tests.statemachines.recording import BOTH, Clock, Recording, machine_of, recording_model
 from tests.statemachines.walker import REST, TABLE, WALK, S, T
+from tests.support.nesting import is_compiled
 
 both = pytest.mark.parametrize("dispatch", BOTH)
 
@@ -105,7 +98,9 @@ def test_firing_none_does_nothing(dispatch: Dispatch) -> None:
 
 
 @both
-def test_an_action_may_fire_another_machine_of_the_same_table(dispatch: Dispatch) -> None:
+def test_a_walk_inside_a_walk_of_another_machine_is_noted_and_harms_neither(
+    dispatch: Dispatch, nested_walks: list[str]
+) -> None:
     model = recording_model(TABLE)
 
     class Caller(model):  # type: ignore[misc,valid-type]
@@ -121,6 +116,8 @@ def test_an_action_may_fire_another_machine_of_the_same_table(dispatch: Dispatch
     second.yes = {"is_dry"}
     engine.fire(first, T.CALLED)
     assert (first.state, second.state) == (S.GONE, S.WALKING)
+    assert len(nested_walks) == (0 if is_compiled() else 1)
+    nested_walks.clear()
 
 
 # --- errors
@@ -138,7 +135,7 @@ def test_a_trigger_without_a_row_is_refused_by_name_and_leaves_everything_alone(
     clock.now += 3
     with pytest.raises(UnexpectedTrigger) as caught:
         machine.engine.fire(machine, trigger)
-    assert str(caught.value) == f"walker: nothing is to be done on {trigger} in {state}"
+    assert str(caught.value) == f"walker: no row for {trigger} in {state}"
     assert (caught.value.machine, caught.value.state, caught.value.trigger) == ("walker", state, trigger)
     assert books(machine) == before
 
@@ -161,7 +158,7 @@ def test_a_trigger_of_nowhere_is_refused_like_one_without_a_row(dispatch: Dispat
         FELL = auto()
 
     machine = machine_of(TABLE, dispatch)
-    with pytest.raises(UnexpectedTrigger, match="walker: nothing is to be done on FELL in RESTING"):
+    with pytest.raises(UnexpectedTrigger, match="walker: no row for FELL in RESTING"):
         machine.engine.fire(machine, Foreign.FELL)
 
 
@@ -170,7 +167,7 @@ def test_a_wrong_trigger_handed_back_is_refused_in_the_state_that_the_action_ran
     machine = machine_of(TABLE, dispatch)
     machine.yes = {"is_sunny"}
     machine.script(skip=T.CALLED)
-    with pytest.raises(UnexpectedTrigger, match="walker: nothing is to be done on CALLED in WALKING"):
+    with pytest.raises(UnexpectedTrigger, match="walker: no row for CALLED in WALKING"):
         machine.engine.fire(machine, T.CALLED)
     assert machine.state is S.WALKING
 
@@ -283,12 +280,12 @@ def test_history_keeps_the_last_passages_and_forgets_the_one_before(dispatch: Di
 @both
 def test_the_trail_is_a_ring_that_never_grows(dispatch: Dispatch) -> None:
     machine = machine_of(TABLE, dispatch, Clock(0.0, tick=1.0))
-    ring = machine.trail
+    ring = machine.ring
     for _ in range(HISTORY + 5):
         machine.engine.fire(machine, T.CALLED)
-    assert machine.trail is ring
+    assert machine.ring is ring
     assert len(ring) == 2 * HISTORY
-    assert machine.trail_end == 10
+    assert machine.ring_end == 10
     assert ring[8] == machine.history[-1][0]
     assert ring[10] == machine.history[0][0]
 
@@ -339,7 +336,7 @@ def test_an_observer_is_told_of_each_passage_before_its_action_runs(dispatch: Di
 def test_an_observer_is_not_told_of_what_was_refused(dispatch: Dispatch) -> None:
     seen: list[Edge] = []
     machine = machine_of(TABLE, dispatch, observer=lambda machine, edge: seen.append(edge))
-    with pytest.raises(UnexpectedTrigger, match="walker: nothing is to be done on TIRED in RESTING"):
+    with pytest.raises(UnexpectedTrigger, match="walker: no row for TIRED in RESTING"):
         machine.engine.fire(machine, T.TIRED)
     assert seen == []
 
@@ -373,7 +370,7 @@ def test_a_state_is_overdue_at_its_deadline_and_not_before() -> None:
 
 def test_limits_override_a_deadline_by_its_option() -> None:
     machine = machine_of(TABLE, limits={"walk_timeout": 2.0, "unknown": 1.0})
-    assert [node.patience for node in machine.engine.nodes] == [0.0, 2.0, float("inf")]
+    assert [node.limit for node in machine.engine.nodes] == [0.0, 2.0, float("inf")]
 
 
 def test_a_paced_state_is_always_for_the_model_to_judge() -> None:
@@ -403,13 +400,13 @@ def test_a_node_has_its_specs_interest_deadline_and_looker() -> None:
     assert [node.mask for node in (resting, walking, gone)] == [0x001, 0x005, 0]
     assert [node.deadline for node in (resting, walking, gone)] == [REST, WALK, None]
     assert [node.spec for node in (resting, walking, gone)] == list(TABLE.specs)
-    assert [node.heeds for node in (resting, walking, gone)] == [0x001 | HUNG_UP, 0x005 | HUNG_UP, HUNG_UP]
+    assert [node.accepted_events for node in (resting, walking, gone)] == [0x001 | HUNG_UP, 0x005 | HUNG_UP, HUNG_UP]
 
 
 def test_a_state_that_waits_for_a_hang_up_only_asks_for_nothing_and_heeds_it_all_the_same() -> None:
     quiet = replace(TABLE.specs[0], waits_for=Interest.HANG_UP)
     node = machine_of(replace(TABLE, specs=(quiet, *TABLE.specs[1:]))).node
-    assert (node.mask, node.heeds) == (0, HUNG_UP)
+    assert (node.mask, node.accepted_events) == (0, HUNG_UP)
 
 
 def test_a_final_state_does_nothing_with_readiness() -> None:
@@ -420,6 +417,15 @@ def test_a_final_state_does_nothing_with_readiness() -> None:
     assert machine.calls == []
 
 
+def test_states_that_read_have_a_half_close_registered_where_another_state_waits_for_one() -> None:
+    """Then entering that state changes nothing of what the poller has been told."""
+    quiet = replace(TABLE.specs[1], waits_for=Interest.HALF_CLOSE)
+    resting, walking, _ = machine_of(replace(TABLE, specs=(TABLE.specs[0], quiet, TABLE.specs[2]))).engine.nodes
+    assert (resting.mask, walking.mask) == (0x001 | 0x2000, 0x2000)
+    assert walking.mask & ~resting.mask == 0
+    assert walking.accepted_events == 0x2000 | HUNG_UP
+
+
 def test_the_looker_of_a_state_is_called_with_what_is_ready() -> None:
     machine = machine_of(TABLE)
     machine.script(listen=T.CALLED)
@@ -428,7 +434,7 @@ def test_the_looker_of_a_state_is_called_with_what_is_ready() -> None:
 
 
 def test_a_machine_that_has_nothing_to_tell_of_itself_gives_no_facts() -> None:
-    assert Facts(*machine_of(TABLE).glance()) == Facts()
+    assert Facts(*machine_of(TABLE).facts()) == Facts()
 
 
 def test_machines_and_edges_name_themselves() -> None:

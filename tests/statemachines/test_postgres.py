@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from statemachines.contract import Cause, Deadline, Name
-from statemachines.engine import Dispatch
-from statemachines.postgres import HOLD, IDLE, LOGIN, QUERY, TABLE, State, Trigger
+from clerestory.statemachines.contract import Cause, Deadline, Interest, Name
+from clerestory.statemachines.engine import Dispatch
+from clerestory.statemachines.postgres import HOLD, IDLE, LOGIN, PREPARE, QUERY, TABLE, State, Trigger
 from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
 
 S, T = State, Trigger
@@ -83,7 +83,7 @@ def test_a_query_that_the_socket_takes_at_once_is_three_passages(story: Story) -
     story.connect()
     whole = story.when(T.QUERY_GIVEN, send_query=T.QUERY_SENT)
     assert whole == Whole([S.SENDING_QUERY, S.AWAITING_RESULT], ["send_query"], QUERY)
-    assert story.when(T.RESULT_RECEIVED, "is_clean") == Whole([S.IDLE], ["offer"], IDLE)
+    assert story.when(T.RESULT_RECEIVED, "is_clean") == Whole([S.IDLE], ["release"], IDLE)
 
 
 def test_a_query_that_the_socket_does_not_take_waits_for_both_since_the_server_may_not_read_either(
@@ -95,72 +95,75 @@ def test_a_query_that_the_socket_does_not_take_waits_for_both_since_the_server_m
     assert story.when(T.QUERY_SENT).way == [S.AWAITING_RESULT]
 
 
-def test_a_statement_that_is_prepared_first_goes_out_in_two_steps(story: Story) -> None:
-    story.ask()
-    whole = story.when(T.RESULT_RECEIVED, "has_more_to_send", "is_clean", send_query=T.QUERY_SENT)
+def test_a_statement_is_prepared_in_a_state_of_its_own_before_the_query_goes_out(story: Story) -> None:
+    story.connect()
+    whole = story.when(T.QUERY_GIVEN, send_query=T.STATEMENT_SENT)
+    assert whole == Whole([S.SENDING_QUERY, S.PREPARING], ["send_query"], PREPARE)
+    whole = story.when(T.STATEMENT_PREPARED, send_query=T.QUERY_SENT)
     assert whole == Whole([S.SENDING_QUERY, S.AWAITING_RESULT], ["send_query"], QUERY)
     assert story.when(T.RESULT_RECEIVED, "is_clean").way == [S.IDLE]
+
+
+def test_a_statement_that_cannot_be_prepared_ends_as_a_query_that_fails(story: Story) -> None:
+    for guards, way, did in (
+        (("is_in_transaction",), S.IN_TRANSACTION, "deliver_result"),
+        (("is_clean",), S.IDLE, "release"),
+        ((), S.RESETTING, "reset_session"),
+    ):
+        machine = machine_in(TABLE, S.PREPARING)
+        machine.yes = set(guards)
+        machine.engine.fire(machine, T.RESULT_RECEIVED)
+        assert (machine.state, machine.calls[-1]) == (way, did)
 
 
 def test_a_transaction_is_held_between_its_queries_and_each_pause_has_its_own_time(story: Story) -> None:
     story.ask()
     for _ in range(3):
-        assert story.when(T.RESULT_RECEIVED, "is_in_transaction", "is_clean") == Whole([S.IN_TRANSACTION], [], HOLD)
+        whole = story.when(T.RESULT_RECEIVED, "is_in_transaction", "is_clean")
+        assert whole == Whole([S.IN_TRANSACTION], ["deliver_result"], HOLD)
         story.clock.now += HOLD.seconds - 1
         assert not story.machine.is_overdue(story.clock.now)
         assert story.when(T.QUERY_GIVEN, send_query=T.QUERY_SENT).way == [S.SENDING_QUERY, S.AWAITING_RESULT]
-    assert story.when(T.RESULT_RECEIVED, "is_clean") == Whole([S.IDLE], ["offer"], IDLE)
+    assert story.when(T.RESULT_RECEIVED, "is_clean") == Whole([S.IDLE], ["release"], IDLE)
 
 
 # --- nobody gets a dirty session
 
 
-@pytest.mark.parametrize("trigger", [T.QUERY_ABANDONED, T.DEADLINE_PASSED, T.RESULT_REFUSED])
-def test_a_query_that_is_given_up_is_cancelled_and_the_session_made_clean(story: Story, trigger: Trigger) -> None:
+@pytest.mark.parametrize("state", [S.PREPARING, S.AWAITING_RESULT])
+@pytest.mark.parametrize("trigger", [T.QUERY_ABANDONED, T.DEADLINE_PASSED])
+def test_a_query_that_is_given_up_has_the_session_made_clean(state: State, trigger: Trigger) -> None:
+    machine = machine_in(TABLE, state)
+    machine.engine.fire(machine, trigger)
+    assert (machine.state, machine.calls, machine.cause) == (S.RESETTING, ["reset_session"], None)
+    assert not machine.accepts(T.RESULT_RECEIVED), "it does not read while the reset does"
+    assert machine.node.spec.waits_for is Interest.HANG_UP
+    machine.engine.fire(machine, T.SESSION_CLEANED)
+    assert (machine.state, machine.calls[-1]) == (S.IDLE, "offer")
+
+
+def test_a_result_that_is_refused_has_the_session_made_clean(story: Story) -> None:
     story.ask()
-    whole = story.when(trigger)
-    assert (whole.way, whole.did, whole.cause) == ([S.CANCELLING], ["cancel_query"], None)
-    assert not story.machine.accepts(T.RESULT_RECEIVED), "it is not looked at until the request is out of the way"
-    assert story.waits_for() == "hang-up only"
-    whole = story.when(T.CANCEL_SENT)
-    assert (whole.way, whole.did) == ([S.RESETTING], ["reset_session"])
-    assert story.when(T.SESSION_CLEAN) == Whole([S.IDLE], ["offer"], IDLE)
+    assert story.when(T.RESULT_REFUSED) == Whole([S.RESETTING], ["reset_session"], None)
 
 
-def test_a_request_that_came_too_early_is_made_again(story: Story) -> None:
-    story.ask()
-    story.when(T.QUERY_ABANDONED)
-    story.when(T.CANCEL_SENT)
-    whole = story.when(T.DEADLINE_PASSED, "may_cancel_again")
-    assert (whole.way, whole.did, whole.cause) == ([S.CANCELLING], ["cancel_query"], None)
-    story.when(T.CANCEL_SENT)
-    assert story.when(T.DEADLINE_PASSED) == Whole([S.CLOSED], [], None, Cause.DEADLINE)
-
-
-def test_where_no_request_to_cancel_can_be_made_the_session_is_closed(story: Story) -> None:
-    story.ask()
-    whole = story.when(T.QUERY_ABANDONED, cancel_query=T.CANCEL_FAILED)
-    assert whole == Whole([S.CANCELLING, S.CLOSED], ["cancel_query"], None, Cause.UPSTREAM)
-
-
-def test_half_a_query_can_not_be_taken_back(story: Story) -> None:
+def test_half_a_query_cannot_be_taken_back(story: Story) -> None:
     story.connect()
     story.when(T.QUERY_GIVEN)
     assert story.when(T.QUERY_ABANDONED) == Whole([S.CLOSED], [], None, Cause.CLIENT)
 
 
-def test_a_session_left_in_a_transaction_by_a_query_is_reset(story: Story) -> None:
+def test_a_session_that_may_remember_something_is_reset_before_it_is_offered(story: Story) -> None:
     story.ask()
-    whole = story.when(T.RESULT_RECEIVED, reset_session=None)
-    assert (whole.way, whole.did) == ([S.RESETTING], ["reset_session"])
+    assert story.when(T.RESULT_RECEIVED) == Whole([S.RESETTING], ["reset_session"], None)
+    assert not story.machine.accepts(T.QUERY_GIVEN)
 
 
 @pytest.mark.parametrize("trigger", [T.TRANSACTION_ABANDONED, T.DEADLINE_PASSED])
-def test_a_transaction_that_is_left_or_forgotten_is_rolled_back(story: Story, trigger: Trigger) -> None:
+def test_a_transaction_that_is_left_or_forgotten_is_undone(story: Story, trigger: Trigger) -> None:
     story.ask()
     story.when(T.RESULT_RECEIVED, "is_in_transaction")
-    whole = story.when(trigger)
-    assert (whole.way, whole.did, whole.cause) == ([S.RESETTING], ["roll_back"], None)
+    assert story.when(trigger) == Whole([S.RESETTING], ["reset_session"], None)
 
 
 @pytest.mark.parametrize(
@@ -168,14 +171,12 @@ def test_a_transaction_that_is_left_or_forgotten_is_rolled_back(story: Story, tr
     [
         (T.RESET_FAILED, Cause.UPSTREAM),
         (T.CONNECTION_LOST, Cause.UPSTREAM),
-        (T.DEADLINE_PASSED, Cause.DEADLINE),
         (T.CLOSE_ORDERED, Cause.OPERATOR),
     ],
 )
-def test_a_session_that_can_not_be_made_clean_is_closed(story: Story, trigger: Trigger, cause: Cause) -> None:
+def test_a_session_that_cannot_be_made_clean_is_closed(story: Story, trigger: Trigger, cause: Cause) -> None:
     story.ask()
     story.when(T.QUERY_ABANDONED)
-    story.when(T.CANCEL_SENT)
     assert story.when(trigger) == Whole([S.CLOSED], [], None, cause)
 
 
@@ -191,8 +192,9 @@ def test_a_lost_connection_and_an_order_to_close_end_a_session_in_every_state(st
         assert (machine.state, machine.cause, machine.calls) == (S.CLOSED, cause, [])
 
 
-@waiting
-def test_every_wait_has_a_deadline(state: State) -> None:
+@pytest.mark.parametrize("state", [state for state in S if state not in (S.CLOSED, S.RESETTING)])
+def test_every_wait_but_that_for_the_reset_has_a_deadline(state: State) -> None:
+    """The reset has one in each of its states."""
     machine = machine_in(TABLE, state)
     assert machine.accepts(T.DEADLINE_PASSED)
     assert machine.is_overdue(machine.since + TABLE.spec(state).deadline.seconds)  # type: ignore[union-attr]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from statemachines.contract import Cause
-from statemachines.engine import Dispatch
-from statemachines.postgres_cancel import CLOSE, SEND, TABLE, State, Trigger
+from clerestory.statemachines.contract import Cause
+from clerestory.statemachines.engine import Dispatch
+from clerestory.statemachines.postgres_cancel import CLOSE, SEND, TABLE, State, Trigger
 from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
 
 S, T = State, Trigger

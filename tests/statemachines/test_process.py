@@ -2,9 +2,9 @@
 
 import pytest
 
-from statemachines.contract import Cause
-from statemachines.engine import Dispatch
-from statemachines.process import DRAIN, TABLE, State, Trigger
+from clerestory.statemachines.contract import Cause
+from clerestory.statemachines.engine import Dispatch
+from clerestory.statemachines.process import DRAIN, LAST, TABLE, State, Trigger
 from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
 
 S, T = State, Trigger
@@ -20,17 +20,43 @@ def test_it_serves_when_it_listens_and_drains_at_the_first_signal(dispatch: Disp
     assert (machine.state, machine.calls) == (S.SERVING, ["announce"])
     assert not machine.is_overdue(1e12)
     machine.engine.fire(machine, T.SIGNAL_RECEIVED)
-    assert (machine.state, machine.calls, machine.cause) == (S.DRAINING, ["announce", "drain"], None)
+    assert (machine.state, machine.calls, machine.cause) == (
+        S.AWAITING_LAST_REQUESTS,
+        ["announce", "close_listeners"],
+        None,
+    )
+    machine.engine.fire(machine, T.LISTENERS_CLOSED)
+    assert machine.state is S.AWAITING_LAST_REQUESTS
+    assert machine.calls[2:] == ["has_nothing_under_way?", "announce_drain"]
+    assert not machine.is_overdue(clock.now + LAST.seconds - 0.001)
+    assert machine.is_overdue(clock.now + LAST.seconds)
+    machine.engine.fire(machine, T.DEADLINE_PASSED)
+    assert (machine.state, machine.calls[4:]) == (S.DRAINING, ["close_idle"])
     assert not machine.is_overdue(clock.now + DRAIN.seconds - 0.001)
     assert machine.is_overdue(clock.now + DRAIN.seconds)
 
 
 @both
-def test_a_drain_with_nothing_in_flight_stops_at_once(dispatch: Dispatch) -> None:
+def test_a_drain_without_connections_stops_when_the_backlog_has_been_taken(dispatch: Dispatch) -> None:
     machine = machine_in(TABLE, S.SERVING, dispatch)
-    machine.script(drain=T.CONNECTIONS_ENDED)
+    machine.yes = {"has_nothing_under_way"}
     machine.engine.fire(machine, T.SIGNAL_RECEIVED)
-    assert (machine.state, machine.calls, machine.cause) == (S.STOPPED, ["drain", "stop"], Cause.OPERATOR)
+    machine.engine.fire(machine, T.LISTENERS_CLOSED)
+    assert (machine.state, machine.calls, machine.cause) == (
+        S.STOPPED,
+        ["close_listeners", "has_nothing_under_way?", "stop_idle"],
+        Cause.OPERATOR,
+    )
+
+
+@both
+@pytest.mark.parametrize(("trigger", "action"), [(T.CONNECTIONS_ENDED, "stop"), (T.SIGNAL_RECEIVED, "cut_off")])
+def test_last_requests_are_not_waited_for_without_connections_or_after_a_second_signal(
+    dispatch: Dispatch, trigger: Trigger, action: str
+) -> None:
+    machine = machine_in(TABLE, S.AWAITING_LAST_REQUESTS, dispatch)
+    machine.engine.fire(machine, trigger)
+    assert (machine.state, machine.calls, machine.cause) == (S.STOPPED, [action], Cause.OPERATOR)
 
 
 @both

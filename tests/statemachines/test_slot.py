@@ -2,9 +2,9 @@
 
 import pytest
 
-from statemachines.contract import Cause, Deadline, Table
-from statemachines.engine import Dispatch
-from statemachines.slot import CONNECTION, POSTGRES, SESSION, UPSTREAM, State, Trigger
+from clerestory.statemachines.contract import Cause, Deadline, Table
+from clerestory.statemachines.engine import Dispatch
+from clerestory.statemachines.slot import CONNECTION, POSTGRES, SESSION, UPSTREAM, State, Trigger
 from tests.statemachines.recording import BOTH, Clock, machine_of
 
 S, T = State, Trigger
@@ -18,8 +18,8 @@ S, T = State, Trigger
 @pytest.mark.parametrize(
     ("trigger", "cause", "calls"),
     [
-        (T.SLOT_FREE, Cause.SERVER, []),
-        (T.ASKER_LEFT, Cause.CLIENT, ["withdraw"]),
+        (T.SLOT_FREED, Cause.SERVER, []),
+        (T.CALLER_LEFT, Cause.CLIENT, ["withdraw"]),
         (T.BACKEND_LOST, Cause.UPSTREAM, ["refuse"]),
         (T.DEADLINE_PASSED, Cause.DEADLINE, ["refuse"]),
         (T.CLOSE_ORDERED, Cause.OPERATOR, ["refuse"]),

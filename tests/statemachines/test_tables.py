@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 
-from statemachines import checks
-from statemachines.contract import Deadline, Name, Table
-from statemachines.engine import Dispatch, UnexpectedTrigger
-from statemachines.tables import TABLES
+from clerestory.statemachines import checks
+from clerestory.statemachines.contract import Deadline, Name, Table
+from clerestory.statemachines.engine import Dispatch, UnexpectedTrigger
+from clerestory.statemachines.tables import TABLES
 from tests.statemachines.recording import BOTH, machine_in
+from tests.support.many import for_each
 
-CELLS = [
-    pytest.param(table, cell, id=f"{table.name}-{cell.state}-{cell.trigger}")
-    for table in TABLES.values()
-    for cell in checks.product(table)
-]
+CELLS = [(table, cell) for table in TABLES.values() for cell in checks.product(table)]
 each_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 
 
@@ -27,10 +24,11 @@ def model_of(table: Table) -> Any:
 
 
 @pytest.mark.parametrize("dispatch", BOTH)
-@pytest.mark.parametrize(("table", "cell"), CELLS)
+@for_each("case", CELLS, what=lambda case: f"{case[0].name}, {case[1].state}, {case[1].trigger}", shares=16)
 def test_every_pair_of_state_and_trigger_is_a_row_or_an_error_that_leaves_everything_alone(
-    table: Table, cell: checks.Cell, dispatch: Dispatch
+    case: tuple[Table, checks.Cell], dispatch: Dispatch
 ) -> None:
+    table, cell = case
     for row in cell.rows:
         machine = machine_in(table, cell.state, dispatch)
         machine.yes = {row.guard}
@@ -48,7 +46,7 @@ def test_every_pair_of_state_and_trigger_is_a_row_or_an_error_that_leaves_everyt
             cell.state,
             cell.trigger,
         )
-        assert str(caught.value) == f"{table.name}: nothing is to be done on {cell.trigger} in {cell.state}"
+        assert str(caught.value) == f"{table.name}: no row for {cell.trigger} in {cell.state}"
         assert (machine.state, machine.since, list(machine.history), machine.calls) == (cell.state, since, [], [])
         assert not any(edge.count for edge in machine.engine.edges)
         assert not any(any(node.dwell) for node in machine.engine.nodes)
@@ -95,19 +93,35 @@ def test_what_is_seen_when_ready_has_a_row_in_a_state_that_looks_so(table: Table
 
 
 @each_table
+def test_what_a_docstring_promises_to_hand_back_is_declared(table: Table) -> None:
+    """The declaration is what is held against reality (tests.support.held); the docstring is what people read."""
+    declared = {key[1] if isinstance(key, tuple) else key: set[Name]() for key in table.hands_back}
+    for key, triggers in table.hands_back.items():
+        declared[key[1] if isinstance(key, tuple) else key].update(triggers)
+    guards = {row.guard for row in table.rows}
+    undeclared = [
+        f"{method} hands back {trigger}"
+        for method in sorted(checks.methods(table) - guards)
+        for trigger in promised(table, method)
+        if trigger not in declared.get(method, ())
+    ]
+    assert undeclared == []
+
+
+@each_table
 def test_a_table_is_found_by_its_own_name_which_is_its_modules(table: Table) -> None:
     """Where a module has several, of the same rows, they are kinds of it: `postgres_slot`, `upstream_slot`."""
     assert TABLES[table.name] is table
     module = table.states.__module__
     kinds = [one.name for one in TABLES.values() if one.states.__module__ == module]
-    name = module.removeprefix("statemachines.")
+    name = module.removeprefix("clerestory.statemachines.")
     assert kinds == [name] or (len(kinds) > 1 and all(kind.endswith(f"_{name}") for kind in kinds))
 
 
 def test_no_two_deadlines_share_an_option() -> None:
-    options = [
-        spec.deadline.option for table in TABLES.values() for spec in table.specs if isinstance(spec.deadline, Deadline)
-    ]
+    """Two states of a table may have the same one."""
+    deadlines = {spec.deadline for table in TABLES.values() for spec in table.specs}
+    options = [deadline.option for deadline in deadlines if isinstance(deadline, Deadline)]
     assert len(options) == len(set(options))
 
 
@@ -125,7 +139,7 @@ def test_every_table_of_the_package_is_registered() -> None:
     found = [
         table
         for name, module in sys.modules.items()
-        if name.startswith("statemachines.")
+        if name.startswith("clerestory.statemachines.")
         for table in vars(module).values()
         if isinstance(table, Table)
     ]

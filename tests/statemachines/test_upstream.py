@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from statemachines.contract import Cause, Interest, Name
-from statemachines.engine import Dispatch
-from statemachines.upstream import BODY, CONNECT, CONTINUE, IDLE, RESPONSE, TABLE, State, Trigger
+from clerestory.statemachines.contract import Cause, Interest, Name
+from clerestory.statemachines.engine import Dispatch
+from clerestory.statemachines.upstream import BODY, CONNECT, CONTINUE, IDLE, RESPONSE, TABLE, State, Trigger
 from tests.statemachines.recording import BOTH, Clock, machine_in, machine_of
 
 S, T = State, Trigger
@@ -73,15 +73,15 @@ def test_an_exchange_that_was_not_exact_closes_the_connection(story: Story) -> N
     assert story.when(T.ANSWER_ENDED) == Whole([S.CLOSED], ["deliver_end"], Cause.UPSTREAM)
 
 
-def test_an_answers_body_is_read_only_while_it_is_wanted(story: Story) -> None:
+def test_an_answers_body_is_read_only_while_there_is_room_for_it(story: Story) -> None:
     story.when(T.CONNECTED, send_request=T.OUTPUT_FLUSHED)
-    assert story.when(T.HEAD_RECEIVED) == Whole([S.HOLDING_BODY], ["deliver_head"])
+    assert story.when(T.HEAD_RECEIVED) == Whole([S.READING_BODY], ["deliver_head"])
+    assert story.when(T.PIECE_RECEIVED) == Whole([S.READING_BODY], ["deliver_piece"])
     for _ in range(3):
-        assert story.machine.node.mask == 0, "what is not wanted stays with the kernel"
-        assert story.when(T.PIECE_WANTED) == Whole([S.READING_BODY], [])
         assert story.machine.node.mask == Interest.READABLE
-        assert story.when(T.PIECE_RECEIVED) == Whole([S.HOLDING_BODY], ["deliver_piece"])
-    story.when(T.PIECE_WANTED)
+        assert story.when(T.PIECE_RECEIVED, "is_full") == Whole([S.HOLDING_BODY], ["deliver_piece"])
+        assert story.machine.node.mask == 0, "what there is no room for stays with the kernel"
+        assert story.when(T.PIECE_REQUESTED) == Whole([S.READING_BODY], [])
     assert story.when(T.ANSWER_ENDED, "may_be_pooled") == Whole([S.IDLE], ["return_to_pool"])
 
 
@@ -116,9 +116,35 @@ def test_an_early_answer_may_be_found_behind_the_reset_that_followed_it(story: S
     assert story.when(T.ANSWER_ENDED) == Whole([S.CLOSED], ["deliver_end"], Cause.UPSTREAM)
 
 
-def test_the_body_of_an_early_answer_is_read_like_any_other(story: Story) -> None:
+def test_an_answer_that_makes_the_rest_of_its_request_pointless_is_read_like_any_other(story: Story) -> None:
     story.when(T.CONNECTED, "has_more_request")
-    assert story.when(T.HEAD_RECEIVED) == Whole([S.HOLDING_BODY], ["deliver_head"])
+    assert story.when(T.HEAD_RECEIVED) == Whole([S.READING_BODY], ["stop_sending"])
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_early_answer_and_the_rest_of_its_request_go_on_at_the_same_time(story: Story, waits: bool) -> None:
+    story.when(T.CONNECTED, "has_more_request", send_request=T.OUTPUT_FLUSHED if waits else None)
+    assert story.when(T.HEAD_RECEIVED, "goes_on_sending") == Whole([S.EXCHANGING], ["deliver_early"])
+    assert story.machine.node.mask == Interest.READABLE | Interest.WRITABLE
+    assert story.when(T.OUTPUT_FLUSHED, "has_more_request") == Whole([S.EXCHANGING], ["ask_beside"])
+    assert story.when(T.PIECE_RECEIVED) == Whole([S.EXCHANGING], ["deliver_beside"])
+    assert story.when(T.PIECE_GIVEN) == Whole([S.EXCHANGING], ["send_beside"])
+    assert story.when(T.OUTPUT_FLUSHED) == Whole([S.READING_BODY], ["read_on"])
+    assert story.when(T.ANSWER_ENDED, "may_be_pooled") == Whole([S.IDLE], ["return_to_pool"])
+
+
+def test_an_answer_that_ends_before_its_request_ends_the_connection(story: Story) -> None:
+    story.when(T.CONNECTED, "has_more_request", send_request=T.OUTPUT_FLUSHED)
+    story.when(T.HEAD_RECEIVED, "goes_on_sending")
+    assert story.when(T.ANSWER_ENDED, "may_be_pooled") == Whole([S.CLOSED], ["deliver_end"], Cause.UPSTREAM)
+
+
+def test_an_upstream_that_takes_no_more_of_the_request_may_still_answer(story: Story) -> None:
+    story.when(T.CONNECTED, "has_more_request", send_request=T.OUTPUT_FLUSHED)
+    story.when(T.HEAD_RECEIVED, "goes_on_sending")
+    assert story.when(T.PIECE_GIVEN, send_beside=T.SENDING_FAILED) == Whole(
+        [S.EXCHANGING, S.READING_BODY], ["send_beside", "read_on"]
+    )
 
 
 def test_an_answer_that_came_while_the_request_was_sent_is_looked_at_then(story: Story) -> None:
@@ -144,7 +170,7 @@ def test_a_handshake_that_does_not_end_well_ends_the_connection(story: Story, fa
     assert story.when(fact) == Whole([S.CLOSED], ["give_up"], Cause.UPSTREAM)
 
 
-@pytest.mark.parametrize(("first", "cause"), [("asker_ended_first", Cause.CLIENT), ("", Cause.UPSTREAM)])
+@pytest.mark.parametrize(("first", "cause"), [("caller_ended_first", Cause.CLIENT), ("", Cause.UPSTREAM)])
 def test_an_upgrade_is_a_tunnel_until_both_have_ended(story: Story, first: str, cause: Cause) -> None:
     story.when(T.CONNECTED, send_request=T.OUTPUT_FLUSHED)
     assert story.when(T.UPGRADED) == Whole([S.TUNNELLING], ["deliver_tunnel"])
@@ -174,9 +200,9 @@ def test_an_order_to_close_ends_it_in_every_state(state: State, dispatch: Dispat
 def test_whoever_asked_may_leave_at_any_moment(state: State, dispatch: Dispatch) -> None:
     machine = machine_in(TABLE, state, dispatch)
     if state is S.IDLE:
-        assert not machine.accepts(T.ASKER_LEFT), "nobody has asked"
+        assert not machine.accepts(T.CALLER_LEFT), "nobody has asked"
         return
-    machine.engine.fire(machine, T.ASKER_LEFT)
+    machine.engine.fire(machine, T.CALLER_LEFT)
     assert (machine.state, machine.cause) == (S.CLOSED, Cause.CLIENT)
     assert machine.calls == ([] if state is S.CONNECTING else ["cut"]), "the upstream is not to work on for nobody"
 
@@ -202,7 +228,7 @@ def test_every_deadline_but_one_ends_it_and_whoever_waits_is_told(state: State, 
     assert machine.calls == told(state)
 
 
-@pytest.mark.parametrize("fact", [T.BYTES_UNASKED, T.UPSTREAM_CLOSED])
+@pytest.mark.parametrize("fact", [T.UNEXPECTED_BYTES_RECEIVED, T.UPSTREAM_CLOSED])
 def test_whatever_comes_while_it_is_idle_ends_it(fact: Trigger) -> None:
     machine = machine_in(TABLE, S.IDLE)
     machine.engine.fire(machine, fact)
@@ -228,5 +254,5 @@ def test_a_connection_is_pooled_only_where_a_guard_has_looked() -> None:
 def test_a_deadline_is_the_states_own_and_no_byte_puts_it_off(state: State, limit: object) -> None:
     machine = machine_in(TABLE, state)
     assert machine.node.deadline is limit
-    assert not machine.is_overdue(machine.since + machine.node.patience - 0.001)
-    assert machine.is_overdue(machine.since + machine.node.patience)
+    assert not machine.is_overdue(machine.since + machine.node.limit - 0.001)
+    assert machine.is_overdue(machine.since + machine.node.limit)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from statemachines.contract import Cause
-from statemachines.engine import Dispatch
-from statemachines.wakeup import TABLE, State, Trigger
+from clerestory.statemachines.contract import Cause
+from clerestory.statemachines.engine import Dispatch
+from clerestory.statemachines.wakeup import TABLE, State, Trigger
 from tests.statemachines.recording import BOTH, machine_of
 
 

@@ -2,7 +2,7 @@
 
 from enum import auto
 
-from statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
+from clerestory.statemachines.contract import Cause, Deadline, Interest, Name, Row, Spec, Table, Unbounded
 
 
 class S(Name):

@@ -6,15 +6,17 @@ What it notices (which handlers ran, which operations were cancelled) can be ask
 import hashlib
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
-from handlers.backends.threads import in_thread
-from handlers.echo import echo
-from handlers.errors import HTTPError
-from handlers.messages import Field, File, Request, Response, json_response, text_response
-from handlers.operations import Executor, Operation
-from handlers.router import Router
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.messages import Field, File, Request, Response, json_response, text_response
+from clerestory.handlers.api.operations import Executor, Operation
+from clerestory.handlers.backends.threads.threads import in_thread
+from clerestory.handlers.echo import echo
+from clerestory.handlers.router import Router
 
 router = Router()
 application = router
@@ -152,6 +154,26 @@ async def async_pieces(piece: bytes, count: int) -> AsyncIterator[bytes]:
         MARKS.append("stream ended")
 
 
+@router.get("/stream-nothing/{kind}")
+def stream_nothing(request: Request, kind: str) -> Response:
+    """One piece, and empty ones for ever: by an iterator or an async iterator."""
+    return Response(nothings() if kind == "sync" else async_nothings())
+
+
+def nothings() -> Iterator[bytes]:
+    try:
+        yield b"one"
+        while True:
+            yield b""
+    finally:
+        MARKS.append("nothing ended")
+
+
+async def async_nothings() -> AsyncIterator[bytes]:
+    for piece in nothings():
+        yield piece
+
+
 @router.get("/stream-slowly/{count:int}/{milliseconds:int}")
 def stream_slowly(request: Request, count: int, milliseconds: int) -> Response:
     """A piece now and then."""
@@ -264,11 +286,33 @@ async def sleep(request: Request, milliseconds: int) -> Response:
     return text_response("slept\n")
 
 
+@router.get("/fork")
+def fork(request: Request) -> Response:
+    """Fork a process that holds every descriptor until it is killed."""
+    child = os.fork()
+    if not child:
+        log = os.fstat(2)  # whoever reads it waits for its end
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(int(name)), log):
+                    os.close(int(name))
+        while True:
+            signal.pause()
+    return text_response(f"{child}")
+
+
 @router.get("/block/{milliseconds:int}")
 def block(request: Request, milliseconds: int) -> Response:
     """Do what no handler should: block the loop."""
     time.sleep(milliseconds / 1000)
     return text_response("blocked\n")
+
+
+@router.get("/say-and-block/{milliseconds:int}")
+def say_and_block(request: Request, milliseconds: int) -> Response:
+    """Block the loop, as soon as a line in the log says so."""
+    os.write(2, b'{"event": "blocking"}\n')
+    return block(request, milliseconds)
 
 
 # --- handlers that fail
@@ -357,7 +401,7 @@ def failing_pieces(kind: str, good: int) -> Iterator[bytes]:
 
 WRONG: dict[str, object] = {
     "none": None,
-    "text": "a string",
+    "pair": ({}, 404),
     "number": 7,
 }
 

@@ -5,6 +5,7 @@ It tells apart what other clients hide: an answer that is whole, one that was cu
 
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,13 @@ from typing import Self
 from tests.support.waiting import PATIENCE
 
 Address = tuple[str, int]
+
+
+class SecureAddress(Address):
+    """Where TLS is spoken: a Client that is given it speaks it, too, with `context`."""
+
+    context: ssl.SSLContext
+
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) ([\t\x20-\x7e]*)")
 _FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9a-z]+): ((?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?)")
@@ -56,6 +64,13 @@ class Answer:
     def text(self) -> str:
         return self.body.decode()
 
+    @property
+    def error(self) -> str:
+        """What an error in plain text says, without its last line, which names the request as `x-request-id` does."""
+        said, named = self.text.removesuffix("\n").split("\n")
+        assert named == f"Request {self['x-request-id']}"
+        return said
+
 
 _own_addresses = (f"127.{middle >> 8}.{middle & 255}.{last}" for middle in range(257, 65536) for last in range(1, 255))
 
@@ -76,7 +91,7 @@ class Client:
         data: bytes = b"",
         own: bool = False,
     ) -> None:
-        self.socket = socket.socket()
+        self.socket: socket.socket = socket.socket()
         self.socket.settimeout(timeout)
         if window is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
@@ -88,6 +103,10 @@ class Client:
             self.socket.connect(address)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.name = "{}:{}".format(*self.socket.getsockname())
+            if isinstance(address, SecureAddress):
+                self.socket = address.context.wrap_socket(
+                    self.socket, server_hostname=address[0], suppress_ragged_eofs=False
+                )
             if data:
                 self.send(data)
         except BaseException:
@@ -117,7 +136,11 @@ class Client:
 
     def half_close(self) -> None:
         """Say that no more will come; go on reading."""
-        self.socket.shutdown(socket.SHUT_WR)
+        if isinstance(self.socket, ssl.SSLSocket):
+            say_goodbye(self.socket)
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
+        else:
+            self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Close with RST."""
@@ -133,7 +156,7 @@ class Client:
     def _more(self) -> None:
         try:
             data = self.socket.recv(65536)
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLEOFError):
             raise CutShort("reset", self.buffer) from None
         if not data:
             raise CutShort("closed", self.buffer)
@@ -176,7 +199,7 @@ class Client:
             answer = self._head()
             if answer.status >= 200:
                 break
-            assert answer.fields == []
+            assert answer.status != 100 or answer.fields == []
             interim.append(answer.status)
         answer.interim = interim
         self._read_body(answer, method)
@@ -228,7 +251,9 @@ class Client:
         while True:
             try:
                 data = self.socket.recv(65536)
-            except ConnectionError:
+            except ssl.SSLZeroReturnError:  # behind our own close_notify
+                return b"".join(pieces)
+            except (ConnectionError, ssl.SSLEOFError):
                 raise CutShort("reset", b"".join(pieces)) from None
             if not data:
                 return b"".join(pieces)
@@ -252,7 +277,12 @@ class Client:
         """Whether the connection is open at this moment, and nothing has come."""
         self.socket.setblocking(False)
         try:
+            if isinstance(self.socket, ssl.SSLSocket):  # has no look that takes nothing
+                self.socket.recv(1)
+                return False
             return not self.socket.recv(1, socket.MSG_PEEK) and False
+        except ssl.SSLWantReadError:
+            return True
         except BlockingIOError:
             return True
         except ConnectionError:
@@ -266,6 +296,15 @@ class Client:
         """Send one request and read its answer."""
         self.send(request(target, *lines, method=method, body=body))
         return self.answer(method)
+
+
+def say_goodbye(secret: ssl.SSLSocket) -> None:
+    """Send close_notify, and wait for nothing."""
+    timeout = secret.gettimeout()
+    secret.settimeout(0)
+    with suppress(ssl.SSLWantReadError):
+        secret.unwrap()
+    secret.settimeout(timeout)
 
 
 def request(target: str, *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b"") -> bytes:

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 
 from benchmarks import cluster
-from handlers.operations import Operation
-from server.loop import Loop
-from server.poller import open_poller
-from statemachines.engine import Dispatch, Machine
+from clerestory.handlers.api.operations import Operation
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import open_poller
+from clerestory.statemachines.engine import Dispatch, Machine
+from tests.support.stepping import Stepping
 from tests.support.waiting import PATIENCE
 
 
@@ -109,12 +110,13 @@ class Task:
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
+        self.machine = Stepping(runner.loop, self._step)
         self._step()
 
     def finished(self, operation: Operation, result: object = None, error: BaseException | None = None) -> None:
         if operation is self.operation:
             self.operation = None
-            self._step(result, error)
+            self.machine.ended_with(result, error)
 
     def _step(self, result: object = None, error: BaseException | None = None) -> None:
         while True:
@@ -122,9 +124,11 @@ class Task:
                 operation = self.coroutine.send(result) if error is None else self.coroutine.throw(error)
             except StopIteration as stop:
                 self.done, self.result = True, stop.value
+                self.machine.leave()
                 return
             except BaseException as raised:  # noqa: BLE001 - kept for the test
                 self.done, self.error = True, raised
+                self.machine.leave()
                 return
             result = error = None
             self.operation = operation
@@ -147,6 +151,7 @@ class Task:
         with suppress(GeneratorExit, StopIteration):
             self.coroutine.throw(GeneratorExit())
         self.done = True
+        self.machine.leave()
 
 
 class Runner:

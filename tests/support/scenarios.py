@@ -38,6 +38,7 @@ class Stage:
         os.mkfifo(self.printer)
         self.environment = {
             "XDG_RUNTIME_DIR": str(folder),
+            "TMPDIR": str(folder),
             "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
             "SHOP_PRINTER": str(self.printer),
         }
@@ -77,7 +78,7 @@ class Stage:
             timeout=60,
             check=False,
         )
-        return done.stdout.decode().replace(str(self.folder), SHOWN)
+        return done.stdout.decode().replace(str(self.folder), SHOWN).replace(f"{self.folder.name}/", "shop/")
 
     def see(self, command: str, *words: str) -> str:
         """What `command` prints, once all of `words` are in it."""
@@ -108,36 +109,36 @@ def slow_headers(stage: Stage) -> None:
         stage.customer(b"GET /products/7 HTTP/1.1\r\nHost: shop\r\nX-%d: " % number)
     dripping = stage.customer(b"GET /products/7 HTTP/1.1\r\n")
     for _ in range(5):
-        dripping.send(b"X-A: 1\r\n")
+        dripping.send(b"Via: 1\r\n")
     stage.buyer()
-    stage.see("python -m server ps --state reading_head", "\n4 ")
+    stage.see("clerestory ps --state reading_head", "\n4 ")
 
 
 def pre_connection(stage: Stage) -> None:
     """A connection that a browser has opened and not used."""
     stage.customer()
-    stage.see("python -m server ps", "AWAITING_REQUEST")
+    stage.see("clerestory ps", "AWAITING_REQUEST")
 
 
 def stuck_backend(stage: Stage) -> None:
     """Two requests that wait for a database."""
     for number in (41, 42):
         stage.customer(request(f"/orders/{number}?customer=ada"))
-    stage.see("python -m server ps --older 0.5", "\n1 ", "\n2 ", "RUNNING find_order")
+    stage.see("clerestory ps --older 0.5", "\n1 ", "\n2 ", "RUNNING find_order")
 
 
 def slow_reader(stage: Stage) -> None:
     """A client that does not read what it has asked for."""
     stage.buyer()
     stage.customer(request("/export"), window=4096)
-    stage.see("python -m server ps --state sending_response --older 0.5", "\n2 ")
+    stage.see("clerestory ps --state sending_response --older 0.5", "\n2 ")
 
 
 def blocked_loop(stage: Stage) -> None:
     """A handler that waits on the loop's thread, and somebody behind it."""
     stage.buyer()
     stage.customer(request("/label"))
-    stage.see("python -m server ps", "blocked for", "in label")
+    stage.see("clerestory ps", "blocked for", "in label")
     stage.customer(request("/products/7"))
 
 
@@ -145,9 +146,9 @@ def held_drain(stage: Stage) -> None:
     """A shutdown that waits for one client, which reads nothing."""
     stage.buyer()
     stage.customer(request("/export"), window=4096)
-    stage.see("python -m server ps --state sending_response --older 0.5", "\n2 ")
+    stage.see("clerestory ps --state sending_response --older 0.5", "\n2 ")
     stage.server.signal(signal.SIGTERM)
-    stage.see("python -m server ps", "Draining for", "1 connection holds it")
+    stage.see("clerestory ps", "Shutting down for", "waiting for 1 connection")
 
 
 def missed_request(stage: Stage) -> None:
@@ -157,22 +158,35 @@ def missed_request(stage: Stage) -> None:
     client.send(request("/products/8"))
     stage.server.wait_for("request_missed")
     client.close()
-    stage.see("python -m server show 1", "ended by")
+    stage.see("clerestory show 1", "ended by")
 
 
 def leak(stage: Stage) -> None:
     """Ninety-three connections that somebody has opened, used once and forgotten."""
     for _ in range(93):
         stage.buyer()
-    stage.see("python -m server ps --state awaiting_request --older 1 --limit 1", "\n1 ")
+    stage.see("clerestory ps --state awaiting_request --older 1 --limit 1", "\n1 ")
 
 
 Arrange = Callable[[Stage], None]
+
+
+def slow_route(stage: Stage) -> None:
+    """Two requests that the database has kept waiting, and that are answered by now."""
+    for number in (41, 42):
+        stage.customer(request(f"/orders/{number}?customer=ada"))
+    stage.see("clerestory ps --older 2", "\n1 ", "\n2 ", "RUNNING find_order")
+    assert stage.customer().get("/warehouse", method="POST").status == 200
+    for customer in stage.customers[:2]:
+        assert customer.answer().status == 200
+    stage.see("clerestory waits --route /orders", "  2  ")
+
 
 SCENARIOS: dict[str, tuple[Arrange, tuple[str, ...]]] = {
     "slow-headers": (slow_headers, ("--head-timeout", "30")),
     "pre-connection": (pre_connection, ()),
     "stuck-backend": (stuck_backend, ()),
+    "slow-route": (slow_route, ()),
     "slow-reader": (slow_reader, ()),
     "blocked-loop": (blocked_loop, ()),
     "held-drain": (held_drain, ()),
@@ -216,6 +230,7 @@ def figureless(text: str) -> str:
     text = re.sub(r"(\d+ min \d+|\d+ h \d+|[\d,.]*\d) (s|ms|min)\b", "TIME", text)
     text = re.sub(r"date: [^\n]* GMT", "date: THEN", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "PEER", text)
+    text = re.sub(r"\b[0-9a-f]{8}-(\d+-\d+)", r"RUN-\1", text)
     text = re.sub(r"[\d,]*\d(\.\d+)?( k?M?G?B\b)?", "N", text)
     return re.sub(r"#+", "#", re.sub(r"[ \n]+", " ", text)).replace("# ", "").strip()
 

@@ -3,9 +3,9 @@
 import os
 import threading
 
-from handlers.backends.threads import in_thread
-from handlers.messages import Request, Response, json_response, text_response
-from handlers.router import Router
+from clerestory.handlers.api.messages import Request, Response, json_response, text_response
+from clerestory.handlers.backends.threads.threads import in_thread
+from clerestory.handlers.router import Router
 
 router = Router()
 

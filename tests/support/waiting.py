@@ -22,3 +22,9 @@ def eventually(condition: Callable[[], T], patience: float = PATIENCE, what: str
         if time.monotonic() > limit:
             raise AssertionError(f"{what or 'what was waited for'} did not come within {patience} s: {found!r}")
         time.sleep(PAUSE)
+
+
+def outlast(seconds: float) -> None:
+    """Let a deadline of so many seconds pass: there is nothing else to be seen of it from outside."""
+    begun = time.monotonic()
+    eventually(lambda: time.monotonic() - begun > seconds)

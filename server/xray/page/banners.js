@@ -2,6 +2,7 @@
 // and is read out only when it comes and when it has gone.
 
 import { byId, el, mark, say } from "./dom.js";
+import { calls } from "./facts.js";
 import { span } from "./format.js";
 
 export class Banners {
@@ -18,7 +19,7 @@ export class Banners {
   update(banners, blocked) {
     const wanted = new Map(banners.map((one) => [one.kind, one]));
     for (const kind of [...this.shown.keys()]) {
-      if (!wanted.has(kind) && kind !== "lost") this.remove(kind, GONE[kind] ?? `${kind}: no more.`);
+      if (!wanted.has(kind) && kind !== "lost") this.remove(kind, GONE[kind] ?? `${kind}: over.`);
     }
     for (const [kind, one] of wanted) {
       const banner = this.ensure(kind, one.level, one.text);
@@ -71,15 +72,13 @@ export class Banners {
     if (banner.shown === key) return;
     banner.shown = key;
     const open = banner.more.querySelector("details")?.open ?? false;
-    const lines = frames.map((frame) => el("li", {},
-      el("code", { class: "quiet" }, `${frame.file}:${frame.line} ${frame.function}`), el("code", {}, frame.code)));
-    banner.more.replaceChildren(...(frames.length ? [el("details", { open }, el("summary", {}, "The Python stack"), el("ol", { class: "stack" }, ...lines))] : []));
+    banner.more.replaceChildren(...(frames.length ? [el("details", { open }, el("summary", {}, "The Python stack"), calls(frames))] : []));
   }
 }
 
 const GONE = {
-  blocked: "The loop goes on.",
-  capacity: "There is room again.",
-  paused: "New connections are taken again.",
-  descriptors: "There are descriptors again.",
+  blocked: "The loop is running again.",
+  capacity: "There are free connections again.",
+  paused: "New connections are accepted again.",
+  descriptors: "There are free file descriptors again.",
 };

@@ -1,7 +1,7 @@
 // The columns of the table, and how a row is put into its cells. A cell's text is set only where it differs.
 
 import { el, mark, say, style } from "./dom.js";
-import { age, bytes, count, tone } from "./format.js";
+import { CARRIERS, age, bytes, count, tone } from "./format.js";
 
 /**
  * `sort` is the server's name for the order. Columns go by their class: the style sheet says how wide they are, and
@@ -61,8 +61,8 @@ export function makeLine(number) {
   return { element, cells, ...parts };
 }
 
-/** Put a connection into a line; `elapsed` are the seconds since the server looked. */
-export function showRow(line, row, elapsed) {
+/** Put a connection into a line, as the server saw it. */
+export function showRow(line, row) {
   mark(line.element, "data-kind", row ? "row" : "empty");
   const [, peer, , seconds, , request, why, size, served] = line.cells;
   say(line.id, row ? row.id : "");
@@ -74,7 +74,7 @@ export function showRow(line, row, elapsed) {
   say(served, row ? count(row.requests) : "");
   mark(line.dot, "data-tone", row ? tone(row.state) : null);
   if (row) mark(why, "title", row.why);
-  if (row) showTimes(line, row, elapsed);
+  if (row) showTimes(line, row);
   else {
     say(seconds, "");
     say(line.left, "");
@@ -83,12 +83,20 @@ export function showRow(line, row, elapsed) {
   }
 }
 
-/** What it waits for, from the nearest on; its own address stands in a column already. */
-const waits = (row) => row.chain.map((link) => (row.peer && link.startsWith(`${row.peer} `) ? link.slice(row.peer.length + 1) : link)).join(" ← ");
+/** What it waits for, from the nearest on; its own address stands in a column already, and how long an application runs
+ * says less than the line where it waits. */
+const waits = (row) =>
+  row.chain.map((link) => (row.peer && link.startsWith(`${row.peer} `) ? client(row) + link.slice(row.peer.length + 1) : link)).join(" ← ").replace(RUNS, "");
 
-/** What moves between two looks: the time in the state, and what is left of the deadline. */
-export function showTimes(line, row, elapsed) {
-  say(line.cells[3], age(row.seconds + elapsed));
+/** Only a connection's peer is a client. */
+const client = (row) => (CARRIERS.includes(row.kind ?? "connection") ? "the client: " : "");
+
+const RUNS = /^application [A-Z_]+ (?:[\d.]+ (?:s|min|h) )+(?:← )?(?=\S)/;
+
+/** The time in the state, and what is left of the deadline, when the server looked. They are not counted on between two
+ * looks: by now it may have left that state, and a time would be shown that never was. */
+function showTimes(line, row) {
+  say(line.cells[3], age(row.seconds));
   const { deadline } = row;
   mark(line.element, "data-timed", deadline ? "" : null);
   if (!deadline) {
@@ -96,7 +104,7 @@ export function showTimes(line, row, elapsed) {
     mark(line.element, "data-due", null);
     return;
   }
-  const left = Math.max(0, deadline.remaining - elapsed);
+  const left = Math.max(0, deadline.remaining);
   const share = deadline.seconds ? Math.min(1, left / deadline.seconds) : 0;
   style(line.bar, "transform", `scaleX(${share.toFixed(3)})`);
   say(line.left, left < 10 ? `${left.toFixed(1)} s` : age(left));
@@ -104,7 +112,7 @@ export function showTimes(line, row, elapsed) {
 }
 
 /** Put the head of a group into a line. */
-export function showGroup(line, group, open, elapsed) {
+export function showGroup(line, group, open) {
   mark(line.element, "data-kind", "group");
   mark(line.element, "data-due", null);
   mark(line.element, "data-timed", null);
@@ -113,6 +121,6 @@ export function showGroup(line, group, open, elapsed) {
   say(line.id, group.key || "(none)");
   say(line.state, count(group.count));
   mark(line.dot, "data-tone", null);
-  say(line.cells[3], group.oldest === null ? "" : age(group.oldest + elapsed));
+  say(line.cells[3], group.oldest === null ? "" : age(group.oldest));
   mark(line.element, "data-open", String(open));
 }

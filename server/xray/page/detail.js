@@ -4,8 +4,8 @@
 import { ask, change, Refused } from "./api.js";
 import { confirm } from "./dialog.js";
 import { byId, el, mark, say } from "./dom.js";
-import { dueOf, Due, endOf, exportsOf, facts, fields, messages, whyOf } from "./facts.js";
-import { tone } from "./format.js";
+import { dueOf, Due, endOf, exportsOf, facts, fields, messages, waiting, whyOf } from "./facts.js";
+import { CARRIERS, tone } from "./format.js";
 import { passages, staysOf, strip } from "./timeline.js";
 
 export class Detail {
@@ -63,14 +63,15 @@ export class Detail {
     this.part = el("span", { class: "quiet" });
     this.passages = passages((row) => this.trace(row));
     this.facts = el("dl", { class: "facts" });
+    this.stack = el("div");
     this.fields = el("div");
     this.messages = el("div");
     this.element.replaceChildren(
       el("header", {}, this.heading, this.end,
         el("button", { type: "button", class: "plain dismiss", "aria-label": "Close this panel", title: "Escape", onclick: () => this.close() }, "×")),
       el("div", { class: "scrolls" }, this.note, this.why, this.due.element, this.strip.element,
-        el("h3", {}, "The way it has come", this.part), this.passages.element, this.facts, this.fields, this.messages,
-        el("h3", {}, "Take it with you"), exportsOf(this.id)));
+        el("h3", {}, "History", this.part), this.passages.element, this.facts, this.stack, this.fields, this.messages,
+        el("h3", {}, "Export"), exportsOf(this.id, (error) => this.say(error.message))));
   }
 
   async refresh() {
@@ -79,7 +80,6 @@ export class Detail {
     try {
       const found = await ask(`connections/${encodeURIComponent(id)}`);
       if (this.id !== id) return;
-      found.arrived = performance.now();
       this.document = found;
       this.show(found);
     } catch (error) {
@@ -100,14 +100,15 @@ export class Detail {
     const kind = found.kind ?? "connection";
     say(this.badge, found.ended ? "ended" : found.state);
     mark(this.badge, "data-tone", found.ended ? null : tone(found.state));
-    mark(this.end, "hidden", found.ended || kind !== "connection" ? "" : null);
+    mark(this.end, "hidden", found.ended || !CARRIERS.includes(kind) ? "" : null);
     whyOf(this.why, found.why);
     this.due.show(found.ended ? endOf(found) : dueOf(found), found);
     const stays = staysOf(found.path, found.ended ? null : found);
     this.strip.update(stays);
     this.passages.update(stays);
-    say(this.part, found.truncated ? "its latest part" : "from its beginning");
+    say(this.part, found.truncated ? "the latest part" : "from the beginning");
     facts(this.facts, found);
+    waiting(this.stack, found.stack ?? []);
     fields(this.fields, found.fields ?? []);
     messages(this.messages, found);
     this.trace();
@@ -119,22 +120,17 @@ export class Detail {
     if (found) this.onTrace(found.path.map((one) => one.row), found.ended ? "" : found.state, pointed, found.kind);
   }
 
-  /** Between two looks: the deadline runs on. */
-  tick() {
-    if (this.id && this.document) this.due.tick();
-  }
-
   async order() {
     const { id, document: found } = this;
     const sure = await confirm({
       title: `Close connection ${id}?`,
-      text: `${found.why}. Its client, ${found.peer}, sees the connection cut; the order is written to the log.`,
+      text: `${found.why}. Its client, ${found.peer}, sees the connection closed; this is logged.`,
       yes: "Close it",
     });
     if (!sure || this.id !== id) return;
     try {
       const answer = await change(`connections/${encodeURIComponent(id)}/close`);
-      this.say(answer.failed.length ? "It had ended before, or the loop is blocked and closes it when it goes on." : "");
+      this.say(answer.failed.length ? "It has ended already, or the loop is blocked and will close it when it runs again." : "");
     } catch (error) {
       this.say(error instanceof Error ? error.message : String(error));
     }

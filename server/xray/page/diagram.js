@@ -1,14 +1,14 @@
 // The machine that runs, drawn: how many stand in each state, what passes along each edge, and how long they stay.
 
 import { mark, say, style, svg } from "./dom.js";
-import { age, count, limit, rate, span, tone } from "./format.js";
+import { age, count, limit, rate, span, tone, waitsOf, widthOf } from "./format.js";
 import { CONNECTION, fits } from "./layout.js";
 import { tracks } from "./tracks.js";
 
 const RADIUS = 12;
 /** A small machine is not blown up beyond this. */
 const LARGEST = 1.35;
-const RANK = ["HAPPY", "LAWFUL", "FAULT"];
+const RANK = ["HAPPY", "NORMAL", "FAULT"];
 
 /** @typedef {{key: string, rows: number[], way: string, late: boolean, element: Element, parts: Record<string, any>}} Edge */
 
@@ -29,13 +29,13 @@ export class Diagram {
     const usual = machine.states.find((state) => state.name === machine.initial);
     this.element = svg(
       "svg",
-      { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `The machine ${machine.name}, as it runs`, class: "machine" },
+      { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "xMidYMin", role: "group", "aria-label": `The machine ${machine.name}, as it runs`, class: "machine" },
       ...this.layout.groups.map(drawGroup),
       svg("g", { class: "start", "aria-hidden": "true" },
         svg("circle", { cx: this.layout.start[0][0], cy: this.layout.start[0][1], r: 4.5 }),
         svg("path", { class: "line", d: way(this.layout.start) }),
         svg("path", { class: "head", d: head(this.layout.start, 8) })),
-      // The usual course is drawn last, over what crosses it.
+      // The usual path is drawn last, over what crosses it.
       ...[...this.edges].sort((a, b) => RANK.indexOf(b.way) - RANK.indexOf(a.way)).map((edge) => edge.element),
       ...[...this.states.values()].map((state) => state.element),
     );
@@ -44,7 +44,7 @@ export class Diagram {
   }
 
   /** Show a beat. `dwell` is the machine's of the last whole snapshot, or undefined. */
-  update(beat, dwell, elapsed) {
+  update(beat, dwell) {
     const name = this.machine.name;
     const standing = beat.machines[name];
     const passages = beat.edges[name] ?? [];
@@ -60,19 +60,24 @@ export class Diagram {
         continue;
       }
       const number = standing?.states[state] ?? 0;
-      const held = standing?.oldest[state];
-      const oldest = held === undefined ? undefined : held + elapsed;
+      const oldest = standing?.oldest[state];
       const p99 = dwell?.[state]?.p99;
       say(drawn.count, count(number));
       const lines = [oldest === undefined ? "" : `oldest ${age(oldest)}`, p99 ? `99 % below ${span(p99)}` : ""].filter(Boolean);
+      const seen = [drawn.waits.textContent, count(number), ...lines]; // as it is seen, so that it can be said
       say(drawn.dwell, lines.pop() ?? "");
       say(drawn.age, lines.pop() ?? "");
-      const warmth = heat(oldest, spec, state === this.initial);
+      const warmth = heat(oldest, state === "HALF_CLOSED" ? this.longer(spec) : spec, state === this.initial);
       style(drawn.heat, "opacity", warmth.toFixed(2));
       mark(drawn.element, "data-hot", warmth > 0.4 ? "" : null);
       mark(drawn.element, "data-held", number > 0 ? "" : null);
-      mark(drawn.element, "aria-label", `${state}: ${number}${oldest === undefined ? "" : `, oldest ${age(oldest)}`}. ${spec.true_while}.`);
+      mark(drawn.element, "aria-label", `${state}: ${seen.join(", ")}. ${spec.true_while}.`);
     }
+  }
+
+  /** A client that sends no more is answered like any other: only some handlers are given up before. */
+  longer(spec) {
+    return this.machine.states.find((state) => state.name === "QUERYING_BACKEND") ?? spec;
   }
 
   /** Show which states the table is filtered by. */
@@ -116,7 +121,7 @@ function edgesOf(machine, layout) {
   });
   return [...found.values()].map((edge) => {
     const rows = edge.rows.map((at) => machine.rows[at]);
-    const best = RANK.find((one) => rows.some((row) => row.way === one)) ?? "LAWFUL";
+    const best = RANK.find((one) => rows.some((row) => row.way === one)) ?? "NORMAL";
     return { ...edge, way: best, late: rows.every((row) => row.trigger === "DEADLINE_PASSED") };
   });
 }
@@ -140,7 +145,7 @@ function drawEdge(edge, machine) {
   if (words) {
     const first = rows.find((row) => row.way === edge.way) ?? rows[0];
     words.textContent = first.trigger + (rows.length > 1 && edge.way !== "HAPPY" ? ` +${rows.length - 1}` : "");
-    for (const [name, value] of [["x", label[0]], ["y", label[1] + (edge.way === "HAPPY" ? 15 : 12)], ["text-anchor", label[2] ?? "start"]]) {
+    for (const [name, value] of [["x", label[0]], ["y", label[1] + (edge.way === "HAPPY" ? 15 : 13)], ["text-anchor", label[2] ?? "start"]]) {
       parts.rate.setAttribute(name, value);
     }
   }
@@ -170,13 +175,17 @@ function drawState(spec, box, onChoose) {
   const parts = {
     heat: svg("rect", { class: "heat", x, y, width: w, height: h, rx: 9 }),
     count: text("count", 14, h - 14),
-    age: text("age", w - 14, h - (spec.final ? 15 : 27), "end"),
-    dwell: text("age", w - 14, h - 14, "end"),
+    age: text("age", w - 12, h - (spec.final ? 15 : 26), "end"),
+    dwell: text("age", w - 12, h - 11, "end"),
   };
-  const title = text("name", 14, 21);
+  const title = text("name", 14, 20);
   title.textContent = spec.name;
-  const waits = text("waits", 14, 36);
-  waits.textContent = spec.final ? "" : [spec.waits_for, limit(spec.deadline) || "no deadline"].join(" · ");
+  const waits = text("waits", 14, 37);
+  waits.textContent = waitsOf(spec);
+  if (widthOf(waits.textContent) > w - 24) {
+    waits.setAttribute("textLength", String(w - 24));
+    waits.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  }
   const press = () => onChoose(spec.name);
   const element = svg("g", {
     class: "state", "data-tone": tone(spec.name), "data-state": spec.name, "data-final": String(spec.final),
@@ -187,7 +196,7 @@ function drawState(spec, box, onChoose) {
     parts.heat,
     svg("rect", { class: "frame", x, y, width: w, height: h, rx: 9 }),
     title, waits, parts.count, parts.age, parts.dwell);
-  return { element, spec, ...parts };
+  return { element, spec, waits, ...parts };
 }
 
 const pressed = (press) => (event) => {

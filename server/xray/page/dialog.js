@@ -22,7 +22,7 @@ export function confirm({ title, text, lines = [], yes = "", content }) {
       ...(lines.length ? [el("ul", { class: "lines" }, ...lines.map((line) => el("li", {}, line)))] : []),
       ...(content ? [content] : []),
       el("p", { class: "answers" },
-        el("button", { type: "button", onclick: end(""), autofocus: true }, yes ? "Leave it" : "Close"),
+        el("button", { type: "button", onclick: end(""), autofocus: true }, yes ? "Cancel" : "Close"),
         yes ? el("button", { type: "button", class: "danger solid", onclick: end("yes") }, yes) : null),
     );
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
@@ -30,12 +30,33 @@ export function confirm({ title, text, lines = [], yes = "", content }) {
   });
 }
 
+/** Ask for the token, until it opens a session. @param {string} why @param {(secret: string) => Promise<void>} open */
+export function unlock(why, open) {
+  const field = el("input", { type: "password", name: "token", autocomplete: "off", "aria-label": "Token", placeholder: "or the token itself", autofocus: true });
+  const note = el("p", { class: "refused", role: "alert", hidden: !why }, why);
+  const form = el("form", { class: "unlock", onsubmit: (event) => {
+    event.preventDefault();
+    open(field.value.trim()).catch((error) => {
+      note.textContent = error.message;
+      note.hidden = false;
+      field.select();
+    });
+  } }, field, el("button", { type: "submit" }, "Open"));
+  dialog.replaceChildren(
+    el("h2", { id: "dialog-title" }, "This page is locked"),
+    note,
+    el("p", {}, "Where the server runs, this command prints a link that opens it:"),
+    el("p", { class: "lines" }, "clerestory page"), form);
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  if (!dialog.open) dialog.showModal();
+}
+
 const KEYS = [
-  ["/", "to the filter"],
-  ["↑ ↓ Page Home End", "through the table"],
+  ["/", "go to the filter"],
+  ["↑ ↓ Page Home End", "move through the table"],
   ["Enter", "open the row, or the group"],
   ["Escape", "close what is open; in the filter: back to the table"],
-  ["p", "hold the page still, or let it go on"],
+  ["p", "pause the page, or continue"],
   ["t", "light, dark, or as the system says"],
   ["?", "this page"],
 ];
@@ -43,7 +64,7 @@ const KEYS = [
 export function help() {
   const list = el("dl", { class: "keys" }, ...KEYS.flatMap(([keys, what]) => [el("dt", {}, ...keys.split(" ").map((key) => el("kbd", {}, key))), el("dd", {}, what)]));
   return confirm({
-    title: "What the keys do",
+    title: "Keyboard shortcuts",
     text: "",
     content: list,
   });

@@ -1,9 +1,10 @@
 // What is known of one connection, in words: its why line, its deadline, its facts, its request's fields.
 
 import { el, mark, say } from "./dom.js";
+import { save } from "./api.js";
 import { bytes, count, span } from "./format.js";
 
-const EXPORTS = [["text", "Text"], ["mermaid", "Mermaid"], ["perfetto", "Perfetto trace"], ["recording", "Recording"]];
+const EXPORTS = [["text", "Text", "txt"], ["mermaid", "Mermaid", "mmd"], ["perfetto", "Perfetto trace", "perfetto.json"], ["recording", "Recording", "json"]];
 
 /** The server's own words, a line for each that waits on the next. */
 export function whyOf(element, why) {
@@ -14,11 +15,12 @@ export function whyOf(element, why) {
 }
 
 /** `{before, after}` of the remaining time; without it `before` is all there is to say. */
-export function dueOf({ deadline, true_while: truth }) {
+export function dueOf({ deadline, seconds: stayed, true_while: truth }) {
   const state = truth ? `${truth[0].toUpperCase()}${truth.slice(1)}.` : "";
   if (!deadline) return { before: `${state} There is no deadline.`, timed: false };
   const seconds = Number(deadline.seconds.toPrecision(4));
-  const clock = { time: `${seconds} s in this state`, idle: `${seconds} s without a byte`, rate: "bytes that come too slowly" }[deadline.by];
+  const own = deadline.by === "time" && Math.abs(deadline.seconds - deadline.remaining - stayed) > 0.1; // another machine's
+  const clock = { time: own ? `${seconds} s` : `${seconds} s in this state`, idle: `${seconds} s without a byte`, rate: "bytes that come too slowly" }[deadline.by];
   return { before: `${state} Its ${deadline.name} deadline (${clock ?? deadline.by}) passes in `, timed: true };
 }
 
@@ -28,33 +30,24 @@ export function endOf({ ended, age, lasted }) {
   return { before: `${by} in ${ended.state}, ${span(ended.ago ?? age)} ago, after ${span(lasted)}.`, timed: false };
 }
 
-/** When its deadline passes: it runs down between two looks. */
+/** When its deadline passes, as the server saw it. */
 export class Due {
   constructor() {
     this.before = el("span");
     this.left = el("b");
-    this.found = /** @type {any} */ (null);
     this.element = el("p", { class: "due" }, this.before, this.left);
   }
 
   show({ before, timed }, found) {
-    this.found = timed ? found : null;
     say(this.before, before);
-    if (timed) this.tick();
-    else say(this.left, "");
-  }
-
-  tick() {
-    if (!this.found) return;
-    const left = this.found.deadline.remaining - (performance.now() - this.found.arrived) / 1000;
-    say(this.left, `${Math.max(0, left).toFixed(1)} s`);
+    say(this.left, timed ? `${Math.max(0, found.deadline.remaining).toFixed(1)} s` : "");
   }
 }
 
 /** The facts, each on a line, changed in place. */
 export function facts(list, found) {
   const known = [
-    ["Peer", found.peer], ["Request", found.request], ["Request id", found.request_id],
+    ["Peer", found.peer], ["TLS", found.tls], ["Request", found.request], ["Request id", found.request_id],
     ["Waits for", found.ended ? "" : found.chain?.join(" ← ")], ["Status", found.status],
     ["Open for", found.ended || typeof found.age !== "number" ? null : span(found.age)],
     ["Requests", count(found.requests)], ["Bytes", `${bytes(found.bytes_in)} in, ${bytes(found.bytes_out)} out`],
@@ -66,6 +59,21 @@ export function facts(list, found) {
     list.replaceChildren(...known.flatMap(([name]) => [el("dt", {}, name), el("dd")]));
   }
   known.forEach(([, value], at) => say(list.children[2 * at + 1], String(value)));
+}
+
+/** The frames of a stack, in the order given. */
+export const calls = (frames) => el("ol", { class: "stack" }, ...frames.map((frame) => el("li", {},
+  el("code", { class: "quiet" }, `${frame.file}:${frame.line} ${frame.function}`), el("code", {}, frame.code))));
+
+/** Where an application waits, the innermost call first; made again only when it is another. */
+export function waiting(place, stack) {
+  const frames = [...stack].reverse();
+  const key = frames.map((frame) => `${frame.file}:${frame.line}`).join(" ");
+  if (place.dataset.key === key) return;
+  const open = place.querySelector("details")?.open ?? false;
+  place.dataset.key = key;
+  place.replaceChildren(...(frames.length ? [el("details", { open }, el("summary", {}, `Where it waits (${frames.length} calls)`), calls(frames))] : []));
+  mark(place, "hidden", frames.length ? null : "");
 }
 
 /** The request's fields: made again only when they are others. */
@@ -83,7 +91,7 @@ export function fields(place, found) {
 
 /** How the last messages began: made again only when they are others. What came is left out where its fields are shown. */
 export function messages(place, found) {
-  const shown = [["What came last", found.fields?.length ? [] : found.received], ["What went last", found.sent]]
+  const shown = [["Last received", found.fields?.length ? [] : found.received], ["Last sent", found.sent]]
     .filter(([, lines]) => lines?.length);
   const key = JSON.stringify(shown);
   if (place.dataset.key === key) return;
@@ -93,9 +101,13 @@ export function messages(place, found) {
   mark(place, "hidden", shown.length ? null : "");
 }
 
-/** Links to what can be kept of it. */
-export function exportsOf(id) {
-  const links = EXPORTS.map(([format, label]) =>
-    el("a", { href: `connections/${encodeURIComponent(id)}?format=${format}`, target: "_blank", rel: "noopener" }, label));
-  return el("p", { class: "exports" }, ...links);
+/** Files that can be kept of it. @param {(error: Error) => void} onError */
+export function exportsOf(id, onError) {
+  const name = `connection-${id.replace(/[^\w-]/g, "-")}`;
+  const buttons = EXPORTS.map(([format, label, ending]) =>
+    el("button", {
+      type: "button", title: `Save ${name}.${ending}`,
+      onclick: () => save(`connections/${encodeURIComponent(id)}?format=${format}`, `${name}.${ending}`).catch(onError),
+    }, label));
+  return el("p", { class: "exports" }, ...buttons);
 }

@@ -1,7 +1,7 @@
-// The beat: about once a second what /events sends, or /snapshot.json where events can not be had.
+// The beat: about once a second what /events sends, or /snapshot.json where events cannot be had.
 // Nothing is asked for while the page is hidden, and nothing is shown while it is held still.
 
-import { ask } from "./api.js";
+import { ask, eventsOf, Refused } from "./api.js";
 
 const PERIOD = 1000;
 /** Milliseconds without a beat after which the server counts as lost: it may be late twice. */
@@ -18,8 +18,10 @@ export class Feed {
     this.onBeat = onBeat;
     this.onLink = onLink;
     this.last = performance.now();
-    /** @type {EventSource|null} */
+    /** @type {AbortController|null} */
     this.events = null;
+    this.streaming = false;
+    this.locked = false;
     this.polling = false;
     this.retryAt = 0;
     this.previous = null;
@@ -39,41 +41,51 @@ export class Feed {
   }
 
   rest() {
-    this.events?.close();
+    this.events?.abort();
     this.events = null;
+    this.streaming = false;
   }
 
-  listen() {
-    if (this.events || document.hidden) return;
-    const events = new EventSource("events");
-    this.events = events;
-    events.addEventListener("beat", (event) => {
-      if (this.events === events) this.take(JSON.parse(event.data), "live");
-    });
-    events.addEventListener("error", () => {
-      // Closed for good: there is no such endpoint, or it was refused. Else the browser tries again by itself.
-      if (events.readyState === EventSource.CLOSED && this.events === events) {
-        this.events = null;
-        this.retryAt = performance.now() + RETRY;
+  /** Nothing may be asked for any more, until the page is loaded again. */
+  lock() {
+    this.locked = true;
+    this.rest();
+  }
+
+  async listen() {
+    if (this.events || this.locked || document.hidden) return;
+    const own = (this.events = new AbortController());
+    let wait = RETRY;
+    try {
+      for await (const beat of eventsOf("events", own.signal)) {
+        if (this.events !== own) return;
+        this.streaming = true;
+        this.take(beat, "live");
       }
-    });
+      wait = PERIOD; // it has ended: the server has, too
+    } catch (error) {
+      if (!(error instanceof Refused) && this.streaming) wait = PERIOD;
+    }
+    if (this.events !== own) return;
+    this.rest();
+    this.retryAt = performance.now() + wait;
   }
 
   /** Once a second: poll while there are no events, and say so when nothing comes at all. */
   watch() {
-    if (document.hidden) return;
+    if (document.hidden || this.locked) return;
     const silent = performance.now() - this.last;
     if (!this.events && performance.now() > this.retryAt) this.listen();
-    if (!this.events || silent > 2 * PERIOD) this.poll();
+    if (!this.streaming || silent > 2 * PERIOD) this.poll();
     if (silent > PATIENCE) this.onLink("lost", silent / 1000);
   }
 
   async poll() {
-    if (this.polling) return;
+    if (this.polling || this.locked) return;
     this.polling = true;
     try {
       const beat = await ask("snapshot.json", { signal: AbortSignal.timeout(PATIENCE) });
-      this.take(beat, this.events?.readyState === EventSource.OPEN ? "live" : "polling");
+      this.take(beat, this.streaming ? "live" : "polling");
     } catch {
       // watch() says so, when it lasts
     } finally {
@@ -86,7 +98,6 @@ export class Feed {
     beat.rates ??= ratesBetween(this.previous, beat);
     this.previous = beat;
     this.last = performance.now();
-    beat.received = this.last;
     this.onLink(link, 0);
     this.onBeat(beat);
   }

@@ -4,7 +4,7 @@
 import { byId, el, mark } from "./dom.js";
 
 /**
- * @typedef {{kind: string, view: "open"|"ended", states: Set<string>, path: string, peer: string, older: string,
+ * @typedef {{kind: string, view: "open"|"ended"|"waits", states: Set<string>, path: string, peer: string, older: string,
  *            group: ""|"state"|"peer", sort: string, open: string, names: string[]}} View
  */
 
@@ -19,7 +19,7 @@ export function readAddress() {
   const text = (name, usual = "") => given.get(name) ?? usual;
   return {
     kind: text("kind", "connection"),
-    view: text("view") === "ended" ? "ended" : "open",
+    view: ["ended", "waits"].includes(text("view")) ? /** @type {"ended"|"waits"} */ (text("view")) : "open",
     states: new Set(text("state").split(",").filter(Boolean)),
     path: text("path"),
     peer: text("peer"),
@@ -35,7 +35,7 @@ export function readAddress() {
 export function writeAddress(view) {
   const given = new URLSearchParams();
   if (view.kind !== "connection") given.set("kind", view.kind);
-  if (view.view === "ended") given.set("view", "ended");
+  if (view.view !== "open") given.set("view", view.view);
   if (view.states.size) given.set("state", [...view.states].join(","));
   for (const name of TEXTS) if (view[name] && !(name === "sort" && view.sort === "wait")) given.set(name, view[name]);
   const hash = given.toString();

@@ -18,6 +18,15 @@ export function span(seconds) {
   return hours < 48 ? `${hours} h ${two(minutes % 60)} min` : `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
 }
 
+/** `0.24 ms`, `26.0 ms`, `218 ms`, `1.24 s`, `75.0 s`: to three figures, as the server says durations. */
+export function duration(seconds) {
+  const ms = seconds * 1000;
+  if (ms < 9.995) return `${ms.toFixed(2)} ms`;
+  if (ms < 99.95) return `${ms.toFixed(1)} ms`;
+  if (ms < 999.5) return `${ms.toFixed(0)} ms`;
+  return seconds < 9.995 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(1)} s`;
+}
+
 const two = (number) => String(number).padStart(2, "0");
 
 /** As span, but in a table that is read every second: below a second only tenths move. */
@@ -46,10 +55,20 @@ export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 
 export const limit = (deadline) =>
   deadline ? `${deadline.name} ${Number(deadline.seconds.toPrecision(4))} s${deadline.idle ? " idle" : ""}` : "";
 
+/** What a state waits for, and until when: `readable · keep-alive 75 s`. */
+export const waitsOf = (state) =>
+  state.final ? "" : [state.waits_for, limit(state.deadline) || "no deadline"].join(" · ");
+
+/** How wide such words are at most, in the picture's units. */
+export const widthOf = (words) => Math.ceil(words.length * 6.3);
+
 /** The tone of a state: which of the phrases that the machine is known by it belongs to. */
 export function tone(state) {
   if (/^(AWAITING_REQUEST|READING|HANDSHAKING)/.test(state)) return "reading";
-  if (/^(QUERYING|AWAITING_|CONNECTING|TUNNELLING)/.test(state)) return "querying";
-  if (/^SENDING/.test(state)) return "sending";
+  if (/^(QUERYING|HALF_CLOSED|RUNNING|AWAITING_|CONNECTING|TUNNELLING)/.test(state)) return "querying";
+  if (/^(SENDING|PRODUCING|EXCHANGING)/.test(state)) return "sending";
   return "other";
 }
+
+/** The kinds of machines that are a client's connection, or a stream of one. */
+export const CARRIERS = ["connection", "h2_connection", "h2_stream"];

@@ -4,7 +4,7 @@
 import { ask, change, query, Refused } from "./api.js";
 import { Banners } from "./banners.js";
 import { Detail } from "./detail.js";
-import { confirm, help } from "./dialog.js";
+import { confirm, help, unlock } from "./dialog.js";
 import { byId, chooseTab, mark, say, tabKeys } from "./dom.js";
 import { Ended } from "./ended.js";
 import { Feed } from "./feed.js";
@@ -12,12 +12,12 @@ import { Filters, parametersOf, readAddress, writeAddress } from "./filters.js";
 import { count, plural } from "./format.js";
 import { Pictures } from "./pictures.js";
 import { Table } from "./table.js";
+import { open, refusal } from "./session.js";
 import { Tiles } from "./tiles.js";
+import { Waits } from "./waits.js";
 
 /** Milliseconds between two whole snapshots, which say how long states last: beats do not. */
 const DWELL = 5000;
-/** Milliseconds between two steps of what runs down: less often where motion is not wanted. */
-const TICK = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
 
 const view = readAddress();
 const page = { held: false, beat: /** @type {any} */ (null), dwell: /** @type {any} */ ({}), dwellAt: -Infinity, settled: 0 };
@@ -27,6 +27,7 @@ const pictures = new Pictures(view, (state) => filters.toggle(state), (kind) => 
 const filters = new Filters(view, changed, closeMatching);
 const table = new Table(view, (row) => detail.open(row.id), changed);
 const ended = new Ended((id) => detail.open(id));
+const waits = new Waits();
 const detail = new Detail(
   (rows, state, pointed, kind = "connection") => pictures.trace(rows, state, pointed, kind),
   (id) => {
@@ -51,8 +52,17 @@ function beaten(beat) {
   else refreshDwell();
   pictures.update(beat, page.dwell);
   if (view.view === "open") table.refresh(false);
-  else ended.refresh(beat.totals.ends).catch(unheard);
+  else refreshOther();
   detail.refresh();
+}
+
+/** The view that is no table of what is open. */
+function refreshOther() {
+  if (view.view === "waits") {
+    waits.upstreams(page.beat?.upstreams);
+    waits.refresh().catch(unheard);
+  }
+  else if (page.beat) ended.refresh(page.beat.totals.ends).catch(unheard);
 }
 
 async function refreshDwell() {
@@ -65,12 +75,12 @@ async function refreshDwell() {
   }
 }
 
-const LINKS = { waiting: "connecting", live: "live", polling: "live, by polling", lost: "lost" };
+const LINKS = { waiting: "connecting", live: "live", polling: "live, by polling", lost: "lost", locked: "locked" };
 
 function linked(link, seconds) {
   const badge = byId("link");
   mark(badge, "data-link", page.held ? "held" : link);
-  say(badge, page.held ? "held" : LINKS[link]);
+  say(badge, page.held ? "paused" : LINKS[link]);
   mark(document.body, "data-lost", link === "lost" ? "" : null);
   banners.lost(link === "lost" ? seconds : 0);
 }
@@ -88,7 +98,7 @@ function changed() {
   showView();
   pictures.choose();
   if (view.view === "open") table.restart();
-  else if (page.beat) ended.refresh(page.beat.totals.ends).catch(unheard);
+  else refreshOther();
 }
 
 function chooseKind(kind) {
@@ -101,11 +111,9 @@ function chooseKind(kind) {
 }
 
 function showView() {
-  const isOpen = view.view === "open";
-  chooseTab(byId("views"), byId(isOpen ? "tab-open" : "tab-ended"));
-  mark(byId("open"), "hidden", isOpen ? null : "");
-  mark(byId("ended"), "hidden", isOpen ? "" : null);
-  mark(byId("matched"), "hidden", isOpen ? null : "");
+  chooseTab(byId("views"), byId(`tab-${view.view}`));
+  for (const name of ["open", "ended", "waits"]) mark(byId(name), "hidden", name === view.view ? null : "");
+  mark(byId("matched"), "hidden", view.view === "open" ? null : "");
 }
 
 async function closeMatching() {
@@ -115,7 +123,7 @@ async function closeMatching() {
     const lines = trial.rows.slice(0, 8).map((row) => `${row.id}  ${row.peer}  ${row.why}`);
     if (trial.would_close > lines.length) lines.push(`and ${count(trial.would_close - lines.length)} more`);
     const what = plural(trial.would_close, "connection");
-    const sure = await confirm({ title: `Close ${what}?`, text: trial.would_close ? "Their clients see the connection cut; the order is written to the log. These match at present:" : "None matches at present.", lines, yes: trial.would_close ? `Close ${what}` : "" });
+    const sure = await confirm({ title: `Close ${what}?`, text: trial.would_close ? "Their clients see the connection closed; this is logged. These match now:" : "None matches now.", lines, yes: trial.would_close ? `Close ${what}` : "" });
     if (!sure) return;
     const done = await change(`close${query({ ...asked, confirm: 1 })}`);
     say(byId("live"), `${plural(done.closed.length, "connection")} closed.`);
@@ -131,7 +139,7 @@ async function closeMatching() {
 function hold() {
   page.held = !page.held;
   mark(byId("pause"), "aria-pressed", String(page.held));
-  say(byId("pause"), page.held ? "Go on" : "Pause");
+  say(byId("pause"), page.held ? "Continue" : "Pause");
   mark(document.body, "data-held", page.held ? "" : null);
   linked(page.held ? "held" : "waiting", 0);
 }
@@ -161,12 +169,6 @@ function key(event) {
   event.preventDefault();
 }
 
-function tick() {
-  if (page.held || document.hidden || !page.beat || document.body.hasAttribute("data-lost")) return;
-  table.tick();
-  detail.tick();
-}
-
 // --- the beginning
 
 async function begin() {
@@ -193,8 +195,16 @@ async function begin() {
     changed();
   }
   feed.start();
-  setInterval(tick, TICK);
   if (view.open) detail.open(view.open, false);
 }
 
-begin().catch((error) => banners.update([{ kind: "page", level: "critical", text: `The page could not begin: ${error.message}. Load it again.`, connections: [] }], null));
+addEventListener("locked", () => {
+  feed.lock();
+  linked("locked", 0);
+  unlock(refusal(), async (secret) => {
+    await open(secret);
+    location.reload();
+  });
+});
+
+begin().catch((error) => error.status !== 401 && banners.update([{ kind: "page", level: "critical", text: `The page could not start: ${error.message}. Load it again.`, connections: [] }], null));

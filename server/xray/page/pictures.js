@@ -6,9 +6,9 @@ import { describe, Diagram } from "./diagram.js";
 import { age, count, rate, span } from "./format.js";
 
 const LOOKS = [
-  ["HAPPY", "false", "the usual course"],
-  ["LAWFUL", "false", "lawful, less usual"],
-  ["LAWFUL", "true", "a deadline passed"],
+  ["HAPPY", "false", "the usual path"],
+  ["NORMAL", "false", "other normal paths"],
+  ["NORMAL", "true", "a deadline passed"],
   ["FAULT", "false", "something went wrong"],
 ];
 
@@ -24,18 +24,23 @@ export class Pictures {
     this.onKind = onKind;
     /** @type {Map<string, {machine: any, diagram: Diagram|null, tab: HTMLElement, count: HTMLElement}>} */
     this.machines = new Map();
+    this.all = false;
+    this.more = el("button", { type: "button", class: "plain more", onclick: () => this.showAll() });
     byId("legend").append(...LOOKS.map(([way, late, words]) =>
       el("span", {}, el("i", { class: "sample", "data-way": way, "data-late": String(late) }), words)),
-      el("span", {}, el("i", { class: "sample warm" }), "the oldest nears its deadline"));
+      el("span", {}, el("i", { class: "sample warm" }), "the oldest is near its deadline"));
   }
 
+  /** The picture's place, or on a phone that of the list (style.css). */
   offer(machines) {
+    if (matchMedia("(max-width: 600px)").matches) mark(document.querySelector(".aslist"), "open", "");
     for (const machine of machines) {
       const number = el("span", { class: "number" });
-      const tab = el("button", { type: "button", role: "tab", "data-kind": machine.name, "aria-controls": "diagram", onclick: () => this.onKind(machine.name) }, machine.name, number);
+      const tab = el("button", { type: "button", role: "tab", "data-kind": machine.name, "aria-controls": "diagram", onclick: () => this.onKind(machine.name) }, machine.name.replaceAll("_", " "), number);
       this.machines.set(machine.name, { machine, diagram: null, tab, count: number });
       byId("machines").append(tab);
     }
+    byId("machines").after(this.more);
   }
 
   table(kind) {
@@ -58,11 +63,26 @@ export class Pictures {
   }
 
   update(beat, dwell) {
-    for (const [kind, { count: number }] of this.machines) say(number, count(beat.machines[kind]?.total ?? 0));
+    let unused = 0;
+    for (const [kind, { count: number, tab }] of this.machines) {
+      const total = beat.machines[kind]?.total ?? 0;
+      const used = total > 0 || (beat.edges[kind] ?? []).some((passages) => passages > 0) || kind === this.view.kind;
+      say(number, count(total));
+      mark(tab, "hidden", used || this.all ? null : "");
+      if (!used) unused += 1;
+    }
+    say(this.more, `${unused} not in use`);
+    mark(this.more, "hidden", this.all || !unused ? "" : null);
     this.choose();
-    const elapsed = 0;
-    this.current?.diagram?.update(beat, dwell[this.view.kind], elapsed);
+    this.current?.diagram?.update(beat, dwell[this.view.kind]);
     this.list(beat, dwell[this.view.kind] ?? {});
+  }
+
+  /** Show the machines that this server does not use as well. */
+  showAll() {
+    this.all = true;
+    for (const { tab } of this.machines.values()) mark(tab, "hidden", null);
+    mark(this.more, "hidden", "");
   }
 
   trace(rows, state, pointed, kind) {
@@ -80,7 +100,7 @@ export class Pictures {
       const body = (rows, width) => el("tbody", {}, ...rows.map((title) => el("tr", {}, el("th", { scope: "row" }, title), ...Array.from({ length: width }, () => el("td")))));
       place.replaceChildren(
         el("table", { class: "states" }, el("caption", {}, "States"), head("State", "Now", "Oldest", "Half below", "99 % below"), body(machine.states.filter((one) => !one.final).map((one) => one.name), 4)),
-        el("table", { class: "edges" }, el("caption", {}, "Passages"), head("Passage", "So far", "Rate"), body(machine.rows.map((row) => `${row.source} → ${row.dest}: ${describe(row)}`), 2)));
+        el("table", { class: "edges" }, el("caption", {}, "Transitions"), head("Transition", "So far", "Rate"), body(machine.rows.map((row) => `${row.source} → ${row.dest}: ${describe(row)}`), 2)));
     }
     const [states, edges] = place.querySelectorAll("tbody");
     const put = (row, texts) => texts.forEach((text, at) => say(row.children[at + 1], text));

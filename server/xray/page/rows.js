@@ -113,7 +113,6 @@ export class Rows {
     if (one.rows.size > KEPT) one.rows.clear();
     for (const place of one.rows.keys()) if (place >= one.count) one.rows.delete(place);
     answer.rows.forEach((row, offset) => {
-      row.received = one.at;
       one.rows.set(from + offset, row);
     });
   }

@@ -5,13 +5,13 @@
 // opens one. The focus stays on the grid and the active row is pointed at, since lines are used again.
 
 import { Refused } from "./api.js";
-import { makeHead, makeLine, showGroup, showRow, showSort, showTimes } from "./columns.js";
+import { makeHead, makeLine, showGroup, showRow, showSort } from "./columns.js";
 import { byId, el, mark, say, style } from "./dom.js";
 import { plural } from "./format.js";
 import { Rows } from "./rows.js";
 
 /** Pixels; the style sheet has the same. */
-const HEIGHT = 34;
+const HEIGHT = 46;
 const SPARE = 6;
 /** Milliseconds between two fetches while scrolling. */
 const PATIENCE = 90;
@@ -74,13 +74,12 @@ export class Table {
       this.lines.push(line);
       this.body.append(line.element);
     }
-    const now = performance.now();
     // A line keeps its element while it is in sight: its place in the pool is its number's remainder.
     for (let at = from; at < from + this.lines.length; at++) {
       const line = this.lines[at % this.lines.length];
       const there = at < total;
       mark(line.element, "hidden", there ? null : "");
-      if (there) this.show(line, at, now);
+      if (there) this.show(line, at);
     }
     mark(this.element, "aria-rowcount", total + 1);
     const active = this.active >= from && this.active < from + wanted ? this.lines[this.active % this.lines.length] : null;
@@ -88,7 +87,7 @@ export class Table {
     showSort(this.head, this.view.sort);
   }
 
-  show(line, at, now) {
+  show(line, at) {
     const { segment, place, row } = this.rows.at(at);
     line.row = row;
     line.at = at;
@@ -97,16 +96,8 @@ export class Table {
     mark(line.element, "data-active", at === this.active ? "" : null);
     mark(line.element, "aria-selected", String(Boolean(row && row.id === this.openId)));
     mark(line.element, "aria-expanded", place < 0 ? String(segment.open) : null);
-    if (place < 0) showGroup(line, segment, segment.open, (now - segment.at) / 1000);
-    else showRow(line, row, row ? (now - row.received) / 1000 : 0);
-  }
-
-  /** Between two looks: the times go on. */
-  tick() {
-    const now = performance.now();
-    for (const line of this.lines) {
-      if (line.row && !line.element.hidden) showTimes(line, line.row, (now - line.row.received) / 1000);
-    }
+    if (place < 0) showGroup(line, segment, segment.open);
+    else showRow(line, row);
   }
 
   // --- fetching

@@ -1,8 +1,10 @@
-// A layout for any machine, in the manner of the connection's: the usual course is a column, its other states stand in
+// A layout for any machine, in the manner of the connection's: the usual path is a column, its other states stand in
 // a column on its left, and the end below. Lines run in the channels beside the columns, each in a lane of its own;
 // those that lead to the end share one lane a side.
 
-const WIDE = 204;
+import { waitsOf, widthOf } from "./format.js";
+
+const NARROWEST = 204;
 const HIGH = 78;
 const GAP = 52;
 const TOP = 40;
@@ -21,6 +23,7 @@ const LOOP = 30;
  * @returns {import("./layout.js").Layout}
  */
 export function tracks(machine) {
+  const wide = Math.max(NARROWEST, ...machine.states.map((state) => Math.max(widthOf(waitsOf(state)), 10 * state.name.length) + 26));
   const finals = machine.states.filter((state) => state.final).map((state) => state.name);
   const course = courseOf(machine, finals);
   const column = [...course, ...finals];
@@ -35,13 +38,13 @@ export function tracks(machine) {
   const lanes = lanesOf(lines, tops);
   const room = (channel) => (lanes.get(channel)?.length ?? 0) * LANE;
   const outerLeft = aside.length ? 20 + room("left") : 20;
-  const middle = aside.length ? outerLeft + WIDE + WORDS + room("middle") : outerLeft + room("middle");
-  const right = middle + WIDE;
+  const middle = aside.length ? outerLeft + wide + WORDS + room("middle") : outerLeft + room("middle");
+  const right = middle + wide;
 
   /** @type {Record<string, import("./layout.js").Box>} */
   const boxes = {};
-  for (const name of aside) boxes[name] = { x: outerLeft, y: tops.get(name), w: WIDE, h: HIGH };
-  for (const name of column) boxes[name] = { x: middle, y: tops.get(name), w: WIDE, h: HIGH };
+  for (const name of aside) boxes[name] = { x: outerLeft, y: tops.get(name), w: wide, h: HIGH };
+  for (const name of column) boxes[name] = { x: middle, y: tops.get(name), w: wide, h: HIGH };
 
   const at = {
     left: (lane) => outerLeft - LANE * (lane + 1),
@@ -63,10 +66,10 @@ export function tracks(machine) {
   };
 }
 
-/** The states of the usual course, from the beginning on; the first of its rows decides where it forks. */
+/** The states of the usual path, from the beginning on; the first of its rows decides where it forks. */
 function courseOf({ initial, rows }, finals) {
   const found = [initial];
-  const way = rows.some((row) => row.way === "HAPPY") ? "HAPPY" : "LAWFUL";
+  const way = rows.some((row) => row.way === "HAPPY") ? "HAPPY" : "NORMAL";
   for (let name = initial; name; ) {
     const next = rows.find((row) => row.way === way && row.source === name && !found.includes(row.dest) && !finals.includes(row.dest));
     name = next?.dest;
@@ -75,7 +78,7 @@ function courseOf({ initial, rows }, finals) {
   return found;
 }
 
-/** How high those stand that are not of the usual course: near to what they lead from and to, and not on each other. */
+/** How high those stand that are not of the usual path: near to what they lead from and to, and not on each other. */
 function besides({ rows }, aside, tops) {
   const wish = aside.map((name) => {
     const near = rows.flatMap((row) => (row.source === name ? [row.dest] : row.dest === name ? [row.source] : [])).map((one) => tops.get(one)).filter((y) => y !== undefined);

@@ -1,12 +1,14 @@
-"""The x-ray in a terminal: `python -m server ps`, `top`, `show`, `watch`, `close`.
+"""The x-ray in a terminal: `clerestory ps`, `waits`, `top`, `show`, `watch`, `close`, `page`.
 
     servers     which server: found by its runtime file, or named
-    client      its endpoints (server.xray.shape), over TCP or a Unix socket
+    client      its endpoints (server.xray.serve.shape), over TCP or a Unix socket
     text        words, widths and colours
     table       machines, one line each
+    workers     the workers of a supervisor
+    routes      where the time of each route's requests goes
     details     one machine, and its path as a time line
     arguments   what may be written on the command line
-    commands    ps, show, close, watch
+    commands    ps, waits, show, close, watch, page
     top         the live view: `frame` draws it, `screen` is the terminal
     main        one command from its words to its exit status
 
@@ -19,5 +21,5 @@ The laws:
 - colour only adds: everything it says is also said in words.
 """
 
-COMMANDS = ("ps", "top", "show", "watch", "close")
+COMMANDS = ("ps", "waits", "top", "show", "watch", "close", "page")
 """The first word of a command line that is ours."""

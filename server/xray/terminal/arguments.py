@@ -1,4 +1,4 @@
-"""What may be written after `ps`, `top`, `show`, `watch` and `close`; and the help, which is worth reading."""
+"""What may be written after `ps`, `waits`, `top`, `show`, `watch`, `close` and `page`; and the help."""
 
 import argparse
 import re
@@ -15,11 +15,14 @@ FILTERS = ("kind", "state", "older", "peer", "path", "sort", "limit")
 _ABOUT = {
     "ps": "Print what every connection waits for, since when, and until when: one line each, the longest wait first, "
     "those that idle last.",
+    "waits": "Print which routes are slow, and what they wait for: of each route's median request, and of its slowest "
+    "hundredth, where the time went. Of the last five to ten minutes.",
     "top": "Show, live, what the connections wait for: states with counts and dwell, the longest waits, the rates.",
     "show": "Print everything about one connection: what it waits for, its request, and its path as a time line. "
     "Connections that have ended are remembered for a while.",
-    "watch": "Follow one connection: print each passage of its machine as it happens, until it ends.",
+    "watch": "Follow one connection: print each transition of its machine as it happens, until it ends.",
     "close": "Close connections: those named, or all that the filters choose. It says which they are, and asks first.",
+    "page": "Print a link that opens the x-ray's page in a browser. It works once, within an hour.",
 }
 
 _MORE = {
@@ -32,12 +35,20 @@ examples:
   {prog} --peer 10.0.0.7 --json         one client's, for a program
 
 exit status: 0; 1 where the filters choose nothing; 2 where there is no answer""",
+    "waits": """\
+examples:
+  {prog}                            the route first that has taken most time in all
+  {prog} --sort p99                 the one first whose slowest requests are slowest
+  {prog} --route /orders            more of the routes that have this in their name
+  {prog} --request 17-3             one of the slow requests that it names, with its path
+
+exit status: 0; 1 where nothing was asked, or not lately; 2 where there is no answer""",
     "top": """\
 keys:
   up down  choose a connection       s  sort by the next column    /  filter
-  enter    everything about it       r  turn the order round       f  state by state
+  enter    everything about it       r  reverse the order          f  state by state
   c        close it (asks)           C  close all that the filter chooses (asks)
-  space    hold still, go on         h  these keys                 q  quit
+  space    pause, continue           h  these keys                 q  quit
 
 exit status: 0; 2 where there is no answer, or no terminal""",
     "show": """\
@@ -46,8 +57,8 @@ examples:
   {prog} listener:5   another machine: ps --kind '*' lists them all
   {prog} 17 --format perfetto > 17.json    a trace, to open in https://ui.perfetto.dev
 
-exit status: 0; 1 where there is none of that name; 2 where there is no answer""",
-    "watch": "exit status: 0 when it has ended; 1 where there is none of that name; 2 where there is no answer",
+exit status: 0; 1 if there is no such machine; 2 if the x-ray does not answer""",
+    "watch": "exit status: 0 when it has ended; 1 if there is no such machine; 2 if the x-ray does not answer",
     "close": """\
 examples:
   {prog} 17 18                                     these two
@@ -56,11 +67,17 @@ examples:
 
 exit status: 0 when all were closed; 1 where none was chosen, you said no, or some
 had gone; 2 where there is no answer""",
+    "page": """\
+The link holds a key, and the page keeps what it gets for it: do not pass it on.
+A browser elsewhere reaches the page through ssh -L; the page of a Unix socket, too:
+the command says how.
+
+exit status: 0; 2 where there is no answer""",
 }
 
 
 class UsageError(Exception):
-    """What was typed can not be done; the message is one line."""
+    """What was typed cannot be done; the message is one line."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,9 +113,9 @@ def limit(text: str) -> int:
 
 
 def sort(text: str) -> str:
-    """One of SORTS, turned round by a `-`."""
+    """One of SORTS, reversed by a `-`."""
     if text.removeprefix("-").replace("-", "_") not in SORTS:
-        raise argparse.ArgumentTypeError(f"{text!r}: there are {', '.join(SORTS)}; a - before it turns it round")
+        raise argparse.ArgumentTypeError(f"{text!r}: there are {', '.join(SORTS)}; a - before it reverses the order")
     return ("-" if text.startswith("-") else "") + text.removeprefix("-").replace("-", "_")
 
 
@@ -121,7 +138,7 @@ def make_parser(command: str, prog: str) -> Parser:
         add_help=False,
     )
     if command in ("show", "watch"):
-        parser.add_argument("id", metavar="ID", help="its number, as ps and the log say it")
+        parser.add_argument("id", metavar="ID", help="its number, or its request's id, as ps and the log say it")
     if command == "close":
         parser.add_argument("ids", metavar="ID", nargs="*", help="the numbers of those to close")
     if command in ("ps", "top", "close"):
@@ -129,7 +146,9 @@ def make_parser(command: str, prog: str) -> Parser:
     if command == "show":
         text = "for others to read: text, mermaid, perfetto; or a recording, for `replay`"
         parser.add_argument("--format", metavar="FORMAT", choices=FORMATS, help=text)
-    if command in ("ps", "show"):
+    if command == "waits":
+        _add_waits(parser)
+    if command in ("ps", "show", "waits"):
         parser.add_argument("--secrets", action="store_true", help="show queries and credentials too")
         parser.add_argument("--json", action="store_true", help="the x-ray's own answer, for programs")
     if command == "close":
@@ -141,6 +160,14 @@ def make_parser(command: str, prog: str) -> Parser:
         parser.add_argument("--interval", metavar="SECONDS", type=interval, default=usual, help=text)
     _add_server(parser)
     return parser
+
+
+def _add_waits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--route", metavar="TEXT", default="", help="routes that have this in their name; more of each")
+    parser.add_argument("--request", metavar="ID", default="", help="one slow request, which is kept with its path")
+    text = "by the time that its requests took in all (busy), by p99, p50 or requests (default: busy)"
+    parser.add_argument("--sort", choices=("busy", "p99", "p50", "requests"), default="busy", help=text)
+    parser.add_argument("--limit", metavar="N", type=limit, default=20, help="at most so many routes (default: 20)")
 
 
 def _add_filters(parser: argparse.ArgumentParser, command: str) -> None:
@@ -160,7 +187,7 @@ def _add_filters(parser: argparse.ArgumentParser, command: str) -> None:
         "--sort",
         metavar="COLUMN",
         type=sort,
-        help=f"by one of {columns}; --sort=-COLUMN turns it round (default: wait, which is seconds, but that those "
+        help=f"by one of {columns}; --sort=-COLUMN reverses it (default: wait, which is seconds, but that those "
         "that idle come last)",
     )
     if command == "ps":
@@ -172,7 +199,7 @@ def _add_filters(parser: argparse.ArgumentParser, command: str) -> None:
 def _add_server(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which server", "The one of this user that runs, unless one is named.")
     either = group.add_mutually_exclusive_group()
-    either.add_argument("--pid", metavar="PID", type=int, help="the server with this process number")
+    either.add_argument("--pid", metavar="PID", type=int, help="the server with this process id")
     either.add_argument(
         "--xray",
         metavar="ADDRESS",

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
+from clerestory.server.xray.terminal.waits import Reached, Waits
+
 JSON = dict[str, Any]
 
 T = TypeVar("T")
 Read = Callable[[bytes], T | None]
-"""Makes something of an answer; None where that can not be made of it."""
+"""Makes something of an answer; None where that cannot be made of it."""
 
 TIMEOUT = 10.0
 """Seconds without an answer: a healthy x-ray takes a tenth of one, with ten thousand connections and a blocked loop."""
@@ -27,47 +29,64 @@ _TCP = re.compile(r"(?:https?://)?(\[[0-9A-Fa-f:.%a-z]+\]|[^\[\]:\s/@]+):([0-9]{
 
 
 class XRayError(Exception):
-    """What was asked can not be had; the message is one line."""
+    """What was asked cannot be had; the message is one line."""
 
 
 class GoneError(XRayError):
     """The machine that was asked for is not there (any more)."""
 
 
-class _Unix(http.client.HTTPConnection):
-    """HTTP over a socket in the file system."""
+class _Connection(http.client.HTTPConnection):
+    """HTTP over TCP, or over a socket in the file system, that waits with `waits`."""
 
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
+    def __init__(self, host: str, port: int, path: str, timeout: float, waits: Waits) -> None:
+        super().__init__(host, port or None, timeout=timeout)
         self._path = path
+        self._poll_timeout = timeout
+        self._waits = waits
 
     def connect(self) -> None:
-        """As HTTPConnection.connect."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        """As HTTPConnection.connect: the first address of the name that answers."""
+        refused: OSError | None = None
+        for family, address in self._addresses():
+            try:
+                self.sock = Reached.to(family, address, self._waits, self._poll_timeout)
+            except OSError as error:
+                refused = error
+            else:
+                return
+        raise refused or OSError(f"{self.host} has no address")
+
+    def _addresses(self) -> list[tuple[int, Any]]:
+        if self._path:
+            return [(socket.AF_UNIX, self._path)]
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]
 
 
-def connection_to(address: str, timeout: float = TIMEOUT) -> http.client.HTTPConnection:
+def connection_to(address: str, timeout: float = TIMEOUT, waits: Waits | None = None) -> http.client.HTTPConnection:
     """What speaks to `address`: HOST:PORT, http://HOST:PORT/ as the start-up line has it, or unix:PATH."""
+    waits = waits or Waits()
     if address.startswith("unix:"):
         path = address.removeprefix("unix:").removeprefix("//")
         if not path or "\0" in path or len(path.encode()) > 100:
             raise XRayError(f"{address!r}: write unix: and a path of at most 100 bytes")
-        return _Unix(path, timeout)
+        return _Connection("localhost", 0, path, timeout, waits)
     match = _TCP.fullmatch(address)
     if match is None or not 0 < int(match[2]) < 65536:
-        raise XRayError(f"{address!r} is no address of an x-ray: write HOST:PORT, such as 127.0.0.1:8001, or unix:PATH")
-    return http.client.HTTPConnection(match[1].strip("[]"), int(match[2]), timeout=timeout)
+        raise XRayError(
+            f"{address!r} is not the address of an x-ray: write HOST:PORT, such as 127.0.0.1:8001, or unix:PATH"
+        )
+    return _Connection(match[1].strip("[]"), int(match[2]), "", timeout, waits)
 
 
 class Client:
-    """The x-ray at `address`. `token` is what changes take, and beyond this machine every request."""
+    """The x-ray at `address`. `token` is what it takes; `waits` are what it waits with."""
 
-    def __init__(self, address: str, token: str = "", timeout: float = TIMEOUT) -> None:
+    def __init__(self, address: str, token: str = "", timeout: float = TIMEOUT, waits: Waits | None = None) -> None:
         self.address = address
         self._token = token
-        self._connection = connection_to(address, timeout)
+        self._connection = connection_to(address, timeout, waits)
 
     def close(self) -> None:
         """Give the connection back."""
@@ -95,7 +114,7 @@ class Client:
             return self._ask("GET", path, parameters, read)
         except GoneError as error:
             raise GoneError(
-                f"There is no connection {identity}, nor is it remembered: ps lists those there are."
+                f"There is no connection {identity}, open or remembered: ps lists the open ones."
             ) from error
 
     def _ask(self, method: str, path: str, parameters: Mapping[str, object] | None, read: Read[T]) -> T:
@@ -147,13 +166,12 @@ class Client:
     def _refused(self, status: int, document: object, path: str) -> XRayError:
         detail = document.get("detail") if isinstance(document, dict) else None
         if status == 401:
-            return XRayError(f"{self.address} wants its token: set CLERESTORY_TOKEN")
-        if status == 403:
-            return XRayError(
-                f"{self.address} makes changes and shows secrets with its token only: set CLERESTORY_TOKEN"
-            )
+            what = "does not know this token: set CLERESTORY_TOKEN to its own"
+            return XRayError(f"{self.address} {what if self._token else 'takes a token: set CLERESTORY_TOKEN'}")
+        if status == 503 and not isinstance(detail, str):
+            return XRayError(f"the x-ray at {self.address} is full: all its connections are in use; try again")
         if not isinstance(detail, str) or status == 200 or (status == 404 and not path.startswith("/connections/")):
-            return XRayError(f"{self.address} is no x-ray (status {status}): the start-up line says where that is")
+            return XRayError(f"{self.address} is not an x-ray (status {status}): the start-up line says where that is")
         return GoneError(detail) if status == 404 else XRayError(detail)
 
 

@@ -1,13 +1,13 @@
 """One machine: what it waits for, what it has been asked, and its path as a time line. Pure.
 
-The time line reads from the oldest passage to now: how long ago, how long it had stayed where it left, a bar of that
-length, and where it went. A passage that nobody wants (a fault) is marked with `!`.
+The time line reads from the oldest transition to now: how long ago, how long it had stayed where it left, a bar of that
+length, and where it went. A transition that nobody wants (a fault) is marked with `!`.
 """
 
 from collections.abc import Iterator
 
-from server.xray.terminal.client import JSON
-from server.xray.terminal.text import Style, bare, count_of, fold, shorten, size, span
+from clerestory.server.xray.terminal.client import JSON
+from clerestory.server.xray.terminal.text import Style, bare, count_of, fold, shorten, size, span
 
 BAR = 12
 """Columns of the longest stay's bar."""
@@ -24,18 +24,40 @@ def details(one: JSON, style: Style) -> list[str]:
     lines = [style.paint(part, "bold") for part in fold(title, width, "    ")]
     lines.append("")
     for label, text in _facts(one):
-        first, *rest = fold(text, max(20, width - LABEL - 2))
+        if width < LABEL + 22:  # the label has a line of its own
+            lines += [style.paint(label[:width], "dim")] if label else []
+            lines += fold(text, width)
+            continue
+        first, *rest = fold(text, width - LABEL - 2)
         lines.append(f"  {style.paint(f'{label:<{LABEL}}', 'dim')}{first}")
         lines += [" " * (LABEL + 2) + part for part in rest]
     lines.append("")
-    return lines + timeline(one, style)
+    return lines + _stack(one, style) + timeline(one, style)
+
+
+def _stack(one: JSON, style: Style) -> list[str]:
+    """Where an application waits, as a traceback has it: the innermost call last."""
+    frames = one.get("stack") or []
+    if not frames:
+        return []
+    lines = [style.paint("  Where it waits (innermost call last):", "bold")]
+    for frame in frames:
+        place = f'    File "{bare(frame["file"])}", line {frame["line"]}, in {bare(frame["function"])}'
+        lines.append(_fit(place, style))
+        if frame["code"]:
+            lines.append(_fit(f"      {bare(frame['code'])}", style))
+    return [*lines, ""]
 
 
 def _facts(one: JSON) -> Iterator[tuple[str, str]]:
     open_ = one["ended"] is None
+    if one.get("worker"):
+        yield "worker", f"{one['worker']}, of generation {one['generation']}"
     if one["peer"]:
-        since = f", connected {span(one['age'])} ago" if open_ and one["age"] is not None else ""
-        yield "peer", bare(one["peer"]) + since
+        connected = one.get("descriptor", 0) >= 0  # what has no descriptor has a name, and no peer
+        begun = "connected" if connected else "begun"
+        since = f", {begun} {span(one['age'])} ago" if open_ and one["age"] is not None else ""
+        yield "peer" if connected else "name", bare(one["peer"]) + since
     if open_:
         yield from _state(one)
     else:
@@ -44,6 +66,8 @@ def _facts(one: JSON) -> Iterator[tuple[str, str]]:
             f"{span(one['age'])} ago, by {bare(one['cause'])} in {bare(one['state'])} ({bare(one['trigger'])})",
         )
         yield "lasted", span(one["lasted"])
+    if one.get("tls"):
+        yield "TLS", bare(one["tls"])
     if one["request"]:
         number = f" ({bare(one['request_id'])})" if one.get("request_id") else ""
         status = f", answered with {one['status']}" if one.get("status") else ""
@@ -84,8 +108,8 @@ def _state(one: JSON) -> Iterator[tuple[str, str]]:
 
 
 def timeline(one: JSON, style: Style) -> list[str]:
-    """The path, a line a passage."""
-    lines = [_passage_line(passage) for passage in one["path"]]
+    """The path, a line a transition."""
+    lines = [_transition_line(transition) for transition in one["path"]]
     if one["ended"] is None:
         lines.append(("now", one["seconds"], bare(one["state"]), "", " "))
     ages = max([len("AGO"), *(len(line[0]) for line in lines)])
@@ -104,10 +128,10 @@ def timeline(one: JSON, style: Style) -> list[str]:
     return found
 
 
-def _passage_line(passage: JSON) -> tuple[str, float | None, str, str, str]:
-    then = f"{bare(passage['trigger'])} -> {bare(passage['dest'])}"
-    mark = "!" if passage["way"] == "FAULT" else " "
-    return span(passage["age"]), passage["stayed"], bare(passage["source"]), then, mark
+def _transition_line(transition: JSON) -> tuple[str, float | None, str, str, str]:
+    then = f"{bare(transition['trigger'])} -> {bare(transition['dest'])}"
+    mark = "!" if transition["way"] == "FAULT" else " "
+    return span(transition["age"]), transition["stayed"], bare(transition["source"]), then, mark
 
 
 def _bar(stayed: float | None, longest: float, width: int) -> str:

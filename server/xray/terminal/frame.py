@@ -2,29 +2,30 @@
 
 from dataclasses import dataclass, field
 
-from server.xray.terminal.client import JSON
-from server.xray.terminal.details import details
-from server.xray.terminal.table import table
-from server.xray.terminal.text import Style, bare, count_of, fold, shorten, size, span
-from server.xray.terminal.view import Mode, View
+from clerestory.server.xray.terminal.client import JSON
+from clerestory.server.xray.terminal.details import details
+from clerestory.server.xray.terminal.table import table
+from clerestory.server.xray.terminal.text import Style, bare, count_of, fold, shorten, size, span
+from clerestory.server.xray.terminal.view import Mode, View
+from clerestory.server.xray.terminal.workers import workers_line
 
-KEYS = "arrows choose  enter shows  c close  C close all  s sort  r turn  / filter  f state  h help  q quit"
+KEYS = "arrows choose  enter shows  c close  C all  s sort  r reverse  / filter  f state  h help  q quit"
 
 HELP = """\
 up, down, j, k     choose a connection
 enter              everything about it: what it waits for, and its path
 c                  close it; you are asked first
 C                  close all that the filter chooses; you are asked first
-s, r               sort by the next column; turn the order round
+s, r               sort by the next column; reverse the order
 /                  filter: state=reading_head older=5s peer=10.0. path=/emails,
                    or simply: reading_head 5s /emails
 f                  filter by the next state
 escape             no filter
-space              hold still; go on
+space              pause; continue
 q                  quit
 
 NOW     machines that are in the state now     OLDEST  the longest of them
-IN/S    passages into it, a second             P50, P99  of all finished stays
+IN/S    entries into it, a second              P50, P99  of all finished stays
                                                since the start, to a factor of 2""".splitlines()
 
 
@@ -63,9 +64,10 @@ def frame(sight: Sight, view: View, style: Style, height: int) -> list[str]:
 def _last(view: View, style: Style, width: int) -> list[str]:
     """The line at the bottom: a question, what is being typed, a message, or the keys."""
     if view.mode is Mode.ASKING:
-        return [style.paint(shorten(bare(view.question), width - 6) + " [y/N]", "bold")]
+        answers = " [y/N]" if width > 20 else ""
+        return [style.paint(shorten(bare(view.question), width - len(answers)) + answers, "bold")]
     if view.mode is Mode.TYPING:
-        return [style.paint(f"filter: {view.typed[-(width - 10) :]}_", "bold")]
+        return [style.paint(f"filter: {view.typed}_"[-width:], "bold")]
     if view.message:
         return [style.paint(line, "warning") for line in fold(bare(view.message), width)[:3]]
     others = {Mode.DETAILS: "up and down scroll  c close  escape back  q quit", Mode.HELP: "any key goes back  q quit"}
@@ -74,7 +76,7 @@ def _last(view: View, style: Style, width: int) -> list[str]:
     return [style.paint(keys[:width], "dim")]
 
 
-KEYS_SHORT = "enter shows  c/C close  s sort  r turn  / filter  f state  h help  q quit"
+KEYS_SHORT = "enter shows  c/C close  s sort  r reverse  / filter  f state  h help  q quit"
 
 
 def _overview(sight: Sight, view: View, style: Style, height: int) -> list[str]:
@@ -94,11 +96,11 @@ def _overview(sight: Sight, view: View, style: Style, height: int) -> list[str]:
 def _title(sight: Sight, view: View, style: Style, width: int) -> list[str]:
     snapshot = sight.snapshot
     assert snapshot is not None
-    still = "  (held still)" if view.paused else ""
+    still = "  (paused)" if view.paused else ""
     left = f"clerestory {snapshot['pid']}  {bare(snapshot['serving'])}  up {span(snapshot['uptime'])}{still}"
     right = bare(sight.address)
     left = shorten(left, max(10, width - len(right) - 2))
-    title = f"{left:<{width - len(right)}}{right}"[:width]
+    title = shorten(f"{left:<{max(0, width - len(right))}}{right}", width)
     bounds, rates = snapshot["bounds"], _rates(sight)
     parts = [
         f"{snapshot['machines']['connection']['total']:,} of {count_of(bounds['slots'], 'slot')}",
@@ -109,7 +111,9 @@ def _title(sight: Sight, view: View, style: Style, width: int) -> list[str]:
     ]
     while len(", ".join(parts)) > width and len(parts) > 1:
         parts.pop()
-    return [style.paint(title, "bold"), ", ".join(parts)[:width]]
+    workers = workers_line(snapshot.get("workers") or [])
+    lines = [style.paint(title, "bold"), ", ".join(parts)[:width]]
+    return [*lines, shorten(workers, width)] if workers else lines
 
 
 def _rates(sight: Sight) -> tuple[float, float, float]:
@@ -134,7 +138,7 @@ def _banners(sight: Sight, style: Style, width: int, most: int) -> list[str]:
 
 
 def _states(sight: Sight, style: Style, width: int) -> list[str]:
-    """The connection's states: how many, the oldest, passages into it a second, and how long stays last."""
+    """The connection's states: how many, the oldest, transitions into it a second, and how long stays last."""
     snapshot = sight.snapshot
     assert snapshot is not None
     standing, dwell = snapshot["machines"]["connection"], snapshot["dwell"].get("connection", {})
@@ -158,7 +162,7 @@ def _states(sight: Sight, style: Style, width: int) -> list[str]:
 
 
 def _into(sight: Sight) -> dict[str, float]:
-    """Passages into each state from another one, a second."""
+    """Transitions into each state from another one, a second."""
     after, before, rows = sight.snapshot, sight.before, sight.tables.get("connection", {}).get("rows", [])
     assert after is not None
     if before is None or after["now"] <= before["now"]:
@@ -173,7 +177,7 @@ def _into(sight: Sight) -> dict[str, float]:
 
 def _sorted_by(heading: str, sight: Sight, view: View, style: Style, width: int) -> str:
     """The table's heading, with what is shown of how many, and in what order."""
-    order = view.sort.removeprefix("-").replace("_", " ") + (", turned round" if view.sort.startswith("-") else "")
+    order = view.sort.removeprefix("-").replace("_", " ") + (", reversed" if view.sort.startswith("-") else "")
     words = bare(view.words())
     which = f"{sight.matched:,} of {sight.total:,} with {words}" if words else f"{sight.total:,}"
     right = f"{which}, by {order}"

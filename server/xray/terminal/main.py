@@ -6,29 +6,34 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from server.xray.terminal import COMMANDS, commands
-from server.xray.terminal.arguments import UsageError, filters_of, make_parser
-from server.xray.terminal.client import Client, GoneError, XRayError
-from server.xray.terminal.servers import choose
-from server.xray.terminal.streams import Streams
+from clerestory.server.xray.terminal import COMMANDS, commands
+from clerestory.server.xray.terminal.arguments import UsageError, filters_of, make_parser
+from clerestory.server.xray.terminal.client import Client, GoneError, XRayError
+from clerestory.server.xray.terminal.servers import choose
+from clerestory.server.xray.terminal.streams import Streams
+from clerestory.server.xray.terminal.waits import Ended, Waits
 
 INTERRUPTED = 128 + signal.SIGINT
 
 
-def main(words: Sequence[str], prog: str = "python -m server") -> int:
+def main(words: Sequence[str], prog: str = "clerestory") -> int:
     """Do what `words` say, the first of which is one of COMMANDS."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 sees ? and no traceback
             stream.reconfigure(errors="replace")
+    waits = Waits()
     try:
-        status = _run(words, prog, Streams(sys.stdout, sys.stderr, sys.stdin))
-        sys.stdout.flush()
+        with waits.taken():
+            status = _run(words, prog, Streams(sys.stdout, sys.stderr, sys.stdin, waits))
+            sys.stdout.flush()
+    except Ended as end:
+        return 128 + end.number
     except SystemExit as done:  # --help
         return int(done.code or 0)
     except BrokenPipeError:  # who read us has seen enough: `ps | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the signals were taken, or after
         return INTERRUPTED
     return status
 
@@ -38,7 +43,7 @@ def _run(words: Sequence[str], prog: str, streams: Streams) -> int:
     assert command in COMMANDS
     try:
         arguments = make_parser(command, prog).parse_args(words[1:])
-        client = choose(arguments.xray, arguments.pid)
+        client = choose(arguments.xray, arguments.pid, waits=streams.waits)
         try:
             return _command(command)(client, arguments, streams)
         finally:
@@ -50,8 +55,12 @@ def _run(words: Sequence[str], prog: str, streams: Streams) -> int:
 
 def _command(name: str) -> Callable[..., int]:
     if name == "top":
-        from server.xray.terminal.top import top
+        from clerestory.server.xray.terminal.top import top
 
         return lambda client, arguments, streams: top(client, dict(filters_of(arguments)), arguments.interval, streams)
+    if name == "waits":
+        from clerestory.server.xray.terminal.routes import waits
+
+        return waits
     found: Callable[[Client, object, Streams], int] = getattr(commands, name)
     return found

@@ -1,7 +1,7 @@
 """The terminal as `top` uses it: the alternate screen, keys without Return, and everything put back at the end.
 
 Put back means: after `q`, after an error, after Ctrl-C, SIGTERM or a hang-up, and while it is stopped by Ctrl-Z.
-A wait for a key is a read that the terminal itself ends after a while (VMIN 0, VTIME): no clock, no poller.
+A wait for a key is one of server.xray.terminal.waits, which ends with a signal, too.
 """
 
 import os
@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from clerestory.server.loop.poller import READABLE
+from clerestory.server.xray.terminal.waits import Waits
 
 ENTER = b"\x1b[?1049h\x1b[?25l\x1b[2J"
 LEAVE = b"\x1b[?25h\x1b[?1049l"
@@ -63,30 +66,28 @@ def _foreign(text: str) -> int:
 class Screen:
     """A terminal to read from and one to write to. `changed` is called when its size has, while we wait for a key."""
 
-    def __init__(self, reading: int, writing: int) -> None:
+    def __init__(self, reading: int, writing: int, waits: Waits | None = None) -> None:
+        self._waits = waits or Waits()
         self._reading = reading
         self._writing = writing
         self._before: list[Any] = []
         self._waiting = False
-        self._tenths = 10
+        self._seconds = 1.0
         self.changed: Callable[[], None] = lambda: None
 
     @contextmanager
     def shown(self, interval: float) -> Iterator[None]:
         """Ours while the block runs; `key` waits for `interval` seconds. Raises termios.error where it is none."""
-        self._tenths = max(1, min(255, round(interval * 10)))
-        handlers = {
-            signal.SIGWINCH: self._resized,
-            signal.SIGTSTP: self._stopped,
-            signal.SIGTERM: self._ended,
-            signal.SIGHUP: self._ended,
-        }
+        self._seconds = interval
+        handlers = {signal.SIGWINCH: self._resized, signal.SIGTSTP: self._stopped}
         self._before = termios.tcgetattr(self._reading)
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        self._waits.last_words = self._give_back
         try:
             self._take()
             yield
         finally:
+            self._waits.last_words = lambda: None
             try:
                 self._give_back()
             finally:
@@ -111,14 +112,17 @@ class Screen:
         """What was typed, as soon as something is; nothing after the interval."""
         self._waiting = True
         try:
-            return keys_of(os.read(self._reading, 256))
+            return keys_of(os.read(self._reading, 256)) if self._is_ready() else []
         finally:
             self._waiting = False
+
+    def _is_ready(self) -> bool:
+        return self._waits.wait(self._reading, READABLE, self._seconds)
 
     def _take(self) -> None:
         mode = termios.tcgetattr(self._reading)
         mode[3] &= ~(termios.ICANON | termios.ECHO)
-        mode[6][termios.VMIN], mode[6][termios.VTIME] = 0, self._tenths
+        mode[6][termios.VMIN], mode[6][termios.VTIME] = 0, 0
         termios.tcsetattr(self._reading, termios.TCSADRAIN, mode)
         self._write(ENTER)
 
@@ -146,6 +150,3 @@ class Screen:
         self._take()
         if self._waiting:
             self.changed()
-
-    def _ended(self, number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)

@@ -1,17 +1,21 @@
 """Where a command prints, and whom it asks."""
 
+from contextlib import suppress
 from typing import TextIO
 
-from server.xray.terminal.text import bare, fold, style_of
+from clerestory.server.loop.poller import READABLE
+from clerestory.server.xray.terminal.text import bare, fold, style_of
+from clerestory.server.xray.terminal.waits import Waits
 
 
 class Streams:
     """Where a command prints; `say` is for what is no row."""
 
-    def __init__(self, out: TextIO, err: TextIO, keys: TextIO) -> None:
+    def __init__(self, out: TextIO, err: TextIO, keys: TextIO, waits: Waits | None = None) -> None:
         self.out = out
         self.err = err
         self.keys = keys
+        self.waits = waits or Waits()
         self.style = style_of(out)
 
     def put(self, *lines: str) -> None:
@@ -27,7 +31,7 @@ class Streams:
         self.err.flush()
 
     def complain(self, text: str) -> None:
-        """What can not be done, and what to do, which may take several lines."""
+        """What cannot be done, and what to do, which may take several lines."""
         self.out.flush()
         lines = "\n".join(bare(line) for line in text.split("\n"))
         self.err.write(f"clerestory: {lines}\n")
@@ -38,4 +42,8 @@ class Streams:
         self.out.flush()
         self.err.write(f"{bare(question)} [y/N] ")
         self.err.flush()
+        if self.keys.isatty():  # a terminal is readable when a whole line is there
+            with suppress(OSError):
+                while not self.waits.wait(self.keys.fileno(), READABLE, None):
+                    pass
         return self.keys.readline().strip().lower() in ("y", "yes")

@@ -40,6 +40,15 @@ def span(seconds: float | None) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def duration(seconds: float) -> str:
+    """`0.24 ms`, `26.0 ms`, `218 ms`, `1.24 s`, `75.0 s`: to three figures."""
+    milliseconds = seconds * 1000
+    for limit, figures in ((9.995, 2), (99.95, 1), (999.5, 0)):
+        if milliseconds < limit:
+            return f"{milliseconds:.{figures}f} ms"
+    return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+
+
 def size(count: float) -> str:
     """`950 B`, `12.3 kB`, `4.0 GB`."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -56,6 +65,8 @@ def count_of(number: int, word: str) -> str:
 
 def fold(text: str, width: int, indent: str = "") -> list[str]:
     """`text` in lines of at most `width`, broken at spaces; each after the first begins with `indent`."""
+    width = max(1, width)
+    indent = indent if len(indent) < width else ""
     lines = [""]
     for word in text.split(" "):
         while len(lines[-1]) + 1 + len(word) > width and lines[-1].strip():

@@ -1,14 +1,17 @@
 """`top`: look, draw, wait for a key or for the interval, and again. A look that fails is said, and tried again."""
 
+import signal
 import termios
+from urllib.parse import quote
 
-from server.xray.terminal.arguments import UsageError
-from server.xray.terminal.client import JSON, Client, GoneError, XRayError
-from server.xray.terminal.frame import Sight, frame
-from server.xray.terminal.screen import Screen
-from server.xray.terminal.streams import Streams
-from server.xray.terminal.text import Style, count_of, style_of
-from server.xray.terminal.view import Mode, Order, View
+from clerestory.server.xray.terminal.arguments import UsageError
+from clerestory.server.xray.terminal.client import JSON, Client, GoneError, XRayError
+from clerestory.server.xray.terminal.frame import Sight, frame
+from clerestory.server.xray.terminal.screen import Screen
+from clerestory.server.xray.terminal.streams import Streams
+from clerestory.server.xray.terminal.text import Style, count_of, style_of
+from clerestory.server.xray.terminal.view import Mode, Order, View
+from clerestory.server.xray.terminal.waits import Ended
 
 ROWS = 200
 """Rows asked for: more than a screen has, so that one can scroll."""
@@ -20,13 +23,15 @@ def top(client: Client, filters: dict[str, object], interval: float, streams: St
     if not (streams.out.isatty() and streams.keys.isatty()):
         raise UsageError("top needs a terminal: ps prints the same once")
     sort = str(filters.pop("sort", "wait"))
-    screen = Screen(streams.keys.fileno(), streams.out.fileno())
+    screen = Screen(streams.keys.fileno(), streams.out.fileno(), streams.waits)
     this = Top(client, View(filters, sort), screen, style_of(streams.out).colours)
     this.begin()
     try:
         with screen.shown(interval):
             this.run()
-    except KeyboardInterrupt:
+    except Ended as end:
+        if end.number != signal.SIGINT:
+            raise
         return 0
     except (OSError, termios.error):  # the terminal has gone
         return 2
@@ -73,7 +78,7 @@ class Top:
         self.screen.draw(frame(self.sight, self.view, Style(columns, self.colours), lines))
 
     def look(self) -> None:
-        """Look again; say so where that can not be done."""
+        """Look again; say so where that cannot be done."""
         try:
             self._look()
         except XRayError as error:
@@ -99,7 +104,7 @@ class Top:
         filters = {name: value for name, value in view.filters.items() if name != "kind"}
         try:
             if order is Order.CLOSE_ONE:
-                done = self.client.post(f"/connections/{view.chosen}/close")
+                done = self.client.post(f"/connections/{quote(str(view.chosen), safe=':')}/close")
             elif order is Order.ASK_MANY:
                 count = self.client.post("/close", filters)["would_close"]
                 view.ask(f"close {count_of(count, 'connection')} with {view.words()}?", Order.CLOSE_MANY)
@@ -113,5 +118,5 @@ class Top:
         except XRayError as error:
             view.message = str(error)
             return
-        gone = f", {len(done['failed'])} had gone, or the loop is blocked" if done["failed"] else ""
+        gone = f", {len(done['failed'])} had already ended, or the loop is blocked" if done["failed"] else ""
         view.message = f"{count_of(len(done['closed']), 'connection')} closed{gone}"

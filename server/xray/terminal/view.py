@@ -8,16 +8,20 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
-from server.xray.terminal.arguments import SORTS, older
-from server.xray.terminal.client import JSON
+from clerestory.server.xray.terminal.arguments import SORTS, older
+from clerestory.server.xray.terminal.client import JSON
 
 STATES = (
     "",
     "AWAITING_REQUEST",
+    "HANDSHAKING",
     "READING_HEAD",
     "READING_BODY",
     "QUERYING_BACKEND",
+    "PRODUCING",
+    "HALF_CLOSED",
     "SENDING_RESPONSE",
+    "EXCHANGING",
     "TUNNELLING",
     "LINGERING",
 )
@@ -185,7 +189,7 @@ def read_filter(text: str, before: dict[str, object]) -> dict[str, object]:
         if not equals:
             name, value = _guess(word), word
         if name not in ("state", "older", "peer", "path", "kind"):
-            raise ValueError(f"{name}= is no filter: there are state, older, peer, path and kind")
+            raise ValueError(f"{name}= is not a filter: there are state, older, peer, path and kind")
         if name == "state":
             value = value.upper().replace("-", "_")
         if name == "older" and value:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from benchmarks.suites.engine import HAPPY, LADDER, LEFT_OUT, PATHS, Ladder, compiled, stock, without
-from statemachines import connection
-from statemachines.engine import Dispatch, Engine
+from clerestory.statemachines import connection
+from clerestory.statemachines.engine import Dispatch, Engine
 
 
 @pytest.mark.parametrize("path", PATHS)

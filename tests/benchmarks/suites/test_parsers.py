@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.suites import parsers
 from benchmarks.suites.parsers import HEADS, bare_h11, heads, readers
-from handlers.messages import Request
+from clerestory.handlers.api.messages import Request
 
 
 @pytest.mark.parametrize("kind", HEADS)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from handlers.backends.sqlite import MEMORY_PAGES, Database, Transaction, parse_url
-from handlers.errors import HTTPError
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.backends.sqlite import MEMORY_PAGES, Database, Transaction, parse_url
 from tests.handlers.running import PATIENCE, FakeExecutor
 
 
@@ -36,11 +36,11 @@ def test_a_url_has_a_path(url: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("mail.db", "'mail.db' is no database"),
-        ("sqlite:mail.db", "'sqlite:mail.db' is no database"),
-        ("postgresql://localhost/mail", "is no database"),
+        ("mail.db", "'mail.db' is not a database URL"),
+        ("sqlite:mail.db", "'sqlite:mail.db' is not a database URL"),
+        ("postgresql://localhost/mail", "is not a database URL"),
         ("sqlite://mail.db", "names a host"),
-        ("", "'' is no database"),
+        ("", "'' is not a database URL"),
     ],
 )
 def test_another_url_is_refused(url: str, message: str) -> None:
@@ -422,7 +422,7 @@ def test_a_schema_that_fails_leaves_nothing(stored: Database) -> None:
 
 WRITE_FOR_EVER = """
 import sys
-from handlers.backends.sqlite import Database
+from clerestory.handlers.backends.sqlite import Database
 from tests.handlers.running import FakeExecutor
 
 def add_two(connection, number):
@@ -455,3 +455,61 @@ def test_a_killed_process_leaves_a_whole_database(stored: Database, answers: int
     found = run(stored.read(texts))
     assert found == [f"{text}{number}" for number in range(len(found) // 2) for text in ("first", "second")]
     assert len(found) // 2 in (answered, answered + 1), "all that was answered, and at most the one in the making"
+
+
+class TestWaitingForALock:
+    """Another process's lock is waited for from when a write was asked for, not from when its turn has come."""
+
+    @pytest.fixture
+    def patient(self, tmp_path: Path) -> Iterator[Database]:
+        database = Database(f"sqlite:///{tmp_path}/patient.db", busy_timeout=10)
+        database.prepare(make_table)
+        yield database
+        assert database.close(PATIENCE) == []
+
+    def test_those_that_have_waited_in_the_queue_wait_less_for_the_lock(self, patient: Database) -> None:
+        """What is left of the time is what SQLite is told; a write that is asked for later has all of it again."""
+        executor = FakeExecutor()
+        began, go_on = threading.Event(), threading.Event()
+
+        def hold(connection: sqlite3.Connection) -> None:
+            began.set()
+            go_on.wait(PATIENCE)
+
+        patient.write(hold).start(executor)
+        assert began.wait(PATIENCE)
+        writes = [patient.write(waiting_time) for _ in range(4)]
+        for write, waited in zip(writes, (6.0, 3.0, 5.0, 0.0), strict=True):
+            write.start(executor)
+            executor.loop.now += waited
+        go_on.set()
+        assert [executor.wait(write) for write in writes] == [(0, None), (2000, None), (5000, None), (10000, None)]
+
+    def test_all_writers_are_refused_in_about_one_time(self, tmp_path: Path) -> None:
+        """The sixth does not wait six times as long as the first: when its turn comes its time has passed."""
+        database = Database(f"sqlite:///{tmp_path}/busy.db", busy_timeout=0.05)
+        database.prepare(make_table)
+        executor = FakeExecutor()
+        other = sqlite3.connect(tmp_path / "busy.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        writes = [database.write(add, str(number)) for number in range(6)]
+        for write in writes:
+            write.start(executor)
+        executor.loop.now += 0.05
+        for write in writes:
+            _, error = executor.wait(write)
+            assert isinstance(error, HTTPError)
+            assert (error.status, error.detail) == (503, "The database is locked.")
+        assert database._waits == 0, "the last was not made to wait"
+        other.execute("ROLLBACK")
+        last = database.write(add, "after")
+        last.start(executor)
+        assert executor.wait(last) == (1, None)
+        assert database._waits == 0.05
+        other.close()
+        assert database.close(PATIENCE) == []
+
+
+def waiting_time(connection: sqlite3.Connection) -> int:
+    """Milliseconds for which a lock is waited for."""
+    return int(connection.execute("PRAGMA busy_timeout").fetchone()[0])

@@ -1,22 +1,26 @@
-"""What the tests of upstreams share: a real loop on a fake clock, an asker, and an upstream played by hand.
+"""What the tests of upstreams share: a real loop on a fake clock, an caller, and an upstream played by hand.
 
 Sockets are real, on the loopback, where what is sent is there at once; nothing sleeps. A bench turns its loop until
 nothing is ready any more.
 """
 
+import select
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Self
 
-from handlers.backends.upstream import Bounds, Upstream, UpstreamError
-from handlers.backends.upstream_connection import UpstreamConnection
-from handlers.backends.upstream_pool import Pool
-from handlers.operations import NEXT_PIECE, Operation
-from server.loop import Loop
-from server.poller import Readiness, open_poller
-from statemachines.engine import Machine
-from statemachines.upstream import State
+from clerestory.handlers.api.messages import Fields
+from clerestory.handlers.api.operations import NEXT_PIECE, PIECE_AT_HAND, Feed, Operation
+from clerestory.handlers.backends.upstream.connection import UpstreamConnection
+from clerestory.handlers.backends.upstream.errors import UpstreamError
+from clerestory.handlers.backends.upstream.pool import Pool
+from clerestory.handlers.backends.upstream.upstream import Bounds, Upstream
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import Readiness, open_poller
+from clerestory.statemachines.engine import Machine
+from clerestory.statemachines.upstream import State
+from tests.support.stepping import Stepping
 
 PATIENCE = 10.0
 """Seconds until a blocking read of a test is given up; nothing that works waits this long."""
@@ -44,7 +48,7 @@ class Watching:
 
     def __init__(self) -> None:
         poller = open_poller()
-        self.name = poller.name
+        self.name, self.most = poller.name, poller.most
         self.register, self.modify, self.unregister = poller.register, poller.modify, poller.unregister
         self.close = poller.close
         self._wait = poller.wait
@@ -55,7 +59,7 @@ class Watching:
         return self.events
 
 
-class Asker:
+class Caller:
     """Carries a coroutine out, as a connection does its handler. `waits` is what each operation said of itself."""
 
     def __init__(self, loop: Loop, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -66,13 +70,15 @@ class Asker:
         self.waits: list[str] = []
         self.operation: Operation | None = None
         self.wants_piece = False
+        self.at_hand = b""
         self._coroutine = coroutine
+        self.machine = Stepping(loop, self._step)
         self._step()
 
     def finished(self, operation: Operation, result: object = None, error: BaseException | None = None) -> None:
         assert operation is self.operation, "an operation ends once, and not after it was cancelled"
         self.operation = None
-        self._step(result, error)
+        self.machine.ended_with(result, error)
 
     def give(self, piece: bytes) -> None:
         """The next piece of the client's body."""
@@ -86,6 +92,7 @@ class Asker:
         if operation is not None:
             operation.cancel()
         self.done = True
+        self.machine.leave()
         self._coroutine.close()
 
     def _step(self, result: object = None, error: BaseException | None = None) -> None:
@@ -93,11 +100,17 @@ class Asker:
             awaited = self._coroutine.send(result) if error is None else self._coroutine.throw(error)
         except StopIteration as stopped:
             self.result, self.done = stopped.value, True
+            self.machine.leave()
         except StopAsyncIteration:
             self.done = True
+            self.machine.leave()
         except Exception as raised:  # noqa: BLE001 - it is the test's to look at
             self.error, self.done = raised, True
+            self.machine.leave()
         else:
+            if awaited is PIECE_AT_HAND:
+                self._step(self.at_hand)
+                return
             if awaited is NEXT_PIECE:
                 self.wants_piece = True
                 return
@@ -110,6 +123,24 @@ class Asker:
                 self._step(error=refused)
             else:
                 self.waits.append(awaited.describe())
+
+
+class Relaying(Caller):
+    """An caller that can feed a request's body to what it awaits, as a client's exchange does."""
+
+    def __init__(self, loop: Loop, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.feed: Feed | None = None
+        self.interims: list[tuple[int, str, Fields]] = []
+        super().__init__(loop, coroutine)
+
+    def feed_from_body(self, feed: Feed) -> None:
+        self.feed = feed
+
+    def feed_wants(self, feed: Feed) -> None:
+        assert feed is self.feed
+
+    def interim(self, status: int, reason: str, fields: Fields) -> None:
+        self.interims.append((status, reason, fields))
 
 
 class Far:
@@ -156,7 +187,7 @@ class Far:
 
 
 class Bench:
-    """A loop, upstream origins that listen, and askers."""
+    """A loop, upstream origins that listen, and callers."""
 
     def __init__(
         self, origins: int = 1, *, bounds: Bounds | None = None, authorities: str | None = None, **limits: float
@@ -192,16 +223,16 @@ class Bench:
     def states(self) -> list[State]:
         return [State(connection.state) for connection in self.connections()]
 
-    def ask(self, method: str = "GET", target: str = "/", **how: Any) -> Asker:
+    def ask(self, method: str = "GET", target: str = "/", **how: Any) -> Caller:
         """Ask the upstream, and let the loop come to rest."""
-        asker = Asker(self.loop, self.upstream.request(method, target, **how))
+        caller = Caller(self.loop, self.upstream.request(method, target, **how))
         self.settle()
-        return asker
+        return caller
 
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Asker:
-        asker = Asker(self.loop, coroutine)
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Caller:
+        caller = Caller(self.loop, coroutine)
         self.settle()
-        return asker
+        return caller
 
     def accept(self, origin: int = 0) -> Far:
         """The upstream takes the next connection."""
@@ -209,6 +240,10 @@ class Bench:
         far = Far(self, accepted)
         self.fars.append(far)
         return far
+
+    def is_asked_at(self, origin: int) -> bool:
+        """Whether a connection waits to be accepted there; it is left waiting."""
+        return bool(select.select([self.listeners[origin]], [], [], 0)[0])
 
     def is_asked(self, origin: int = 0) -> bool:
         """Whether a connection waits to be accepted there."""
@@ -268,27 +303,27 @@ def answer(body: bytes = b"", *fields: bytes, status: bytes = b"200 OK", length:
     return b"\r\n".join([*lines, b"", b""]) + body
 
 
-def asked(bench: Bench, method: str = "GET", **how: Any) -> tuple[Asker, Far]:
-    """An asker that waits for its answer, and the upstream's end."""
-    asker = bench.ask(method, **how)
+def asked(bench: Bench, method: str = "GET", **how: Any) -> tuple[Caller, Far]:
+    """An caller that waits for its answer, and the upstream's end."""
+    caller = bench.ask(method, **how)
     far = bench.accept()
     bench.settle()
-    return asker, far
+    return caller, far
 
 
-def error(asker: Asker) -> UpstreamError:
-    """What the asker got instead of an answer."""
-    assert asker.done
-    assert isinstance(asker.error, UpstreamError), asker.error
-    return asker.error
+def error(caller: Caller) -> UpstreamError:
+    """What the caller got instead of an answer."""
+    assert caller.done
+    assert isinstance(caller.error, UpstreamError), caller.error
+    return caller.error
 
 
-def fault(asker: Asker) -> tuple[int, str]:
+def fault(caller: Caller) -> tuple[int, str]:
     """Its status and cause."""
-    return error(asker).status, error(asker).cause
+    return error(caller).status, error(caller).cause
 
 
-def read(bench: Bench, asker: Asker) -> Asker:
-    """Read the body of the answer that `asker` got."""
-    assert asker.error is None, asker.error
-    return bench.run(asker.result.read())
+def read(bench: Bench, caller: Caller) -> Caller:
+    """Read the body of the answer that `caller` got."""
+    assert caller.error is None, caller.error
+    return bench.run(caller.result.read())

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from clerestory.statemachines.checks import CHECKS, methods
+from clerestory.statemachines.contract import Table
 from labs import mail_store
 from labs.load import ask
 from labs.mail_store import email
@@ -13,8 +15,6 @@ from labs.models import MODELS, Model
 from labs.models.blocking import POOL, serve_one, serve_pool
 from labs.models.machines import CLIENT, ENTRANCE, STORE, Client, Entrance, Store
 from labs.serving import Server, serving
-from statemachines.checks import CHECKS, methods
-from statemachines.contract import Table
 
 Open = Callable[[], socket.socket]
 

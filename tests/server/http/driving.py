@@ -4,11 +4,11 @@ import random
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from handlers.messages import Fields
-from server.config import Limits
-from server.http import Codec, codec_for
-from server.http.gate import Disagreement, Refusal
-from server.http.reading import BodyReader, HeadReader
+from clerestory.handlers.api.messages import Fields
+from clerestory.server.config import Limits
+from clerestory.server.http import Codec, codec_for
+from clerestory.server.http.gate import Disagreement, Refusal
+from clerestory.server.http.reading import BodyReader, HeadReader
 from tests.corpus import Case
 
 LIMITS = Limits()
@@ -99,5 +99,7 @@ def keeps_its_word(case: Case, outcome: Outcome) -> None:
         assert outcome.body == case.body
         if outcome.method:
             assert outcome.keep_alive is case.keep_alive
+        if case.target:
+            assert outcome.target == case.target.decode()
         if case.whole:
             assert case.raw[outcome.taken :] == case.rest

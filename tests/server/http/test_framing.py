@@ -1,8 +1,9 @@
 """A chunked body: what is decoded and taken of it, its bounds, and what h11 and llhttp make of the same bytes.
 
-The chunks themselves have their tests in tests/handlers/test_chunks.py.
+The chunks themselves have their tests in tests/handlers/wire/test_chunks.py.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -11,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from server.config import Limits
-from server.http.framing import ChunkedBody
-from server.http.gate import Refusal
+from clerestory.server.config import Limits
+from clerestory.server.http.framing import ChunkedBody
+from clerestory.server.http.gate import Refusal
 from tests.corpus import CASES, Case
 from tests.support.growth import grows_in_proportion
+from tests.support.many import for_each
 
 httptools = pytest.importorskip("httptools")
 
@@ -48,7 +50,7 @@ def test_a_whole_body_is_decoded_and_no_byte_of_what_follows_is_taken() -> None:
     assert decode(GOOD + b"GET / HTTP/1.1\r\n") == (b"hello!", len(GOOD), True)
 
 
-@pytest.mark.parametrize("end", range(len(GOOD)))
+@for_each("end", range(len(GOOD)))
 def test_a_body_is_decoded_from_wherever_it_was_cut(end: int) -> None:
     assert decode(GOOD + b"REST", [end]) == (b"hello!", len(GOOD), True)
 
@@ -116,18 +118,28 @@ TAMPERED = some.tuples(CHUNKS, some.integers(0, 99), some.sampled_from(PARTS)).m
 @settings(max_examples=1000)
 @given(CHUNKS | TAMPERED | some.lists(some.sampled_from(PARTS), max_size=9).map(b"".join))
 def test_both_parsers_read_the_same_body_in_whatever_is_admitted(raw: bytes) -> None:
-    """No codec is asked for a body. That none would say anything else is shown here."""
+    """No codec is asked for a body. That none would say anything else is shown here; that it may refuse white space
+    around an extension's parts, which RFC 9112 allows, changes nothing of that."""
     decoded = decode(raw)
     if len(decoded) == 3:
         body, taken, ended = decoded
-        assert by_llhttp(raw[:taken]) == by_h11(raw[:taken]) == (body, ended)
+        for read in (by_llhttp, by_h11):
+            try:
+                found = read(raw[:taken])
+            except (httptools.HttpParserError, h11.RemoteProtocolError):
+                assert re.search(rb"[ \t]", raw[:taken]), read
+            else:
+                assert found == (body, ended), read
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if b"hunked" in case.raw], ids=lambda case: case.what)
+CHUNKED = [case for case in CASES if b"hunked" in case.raw and case.alone]
+
+
+@for_each("case", CHUNKED, what=lambda case: case.what)
 def test_both_parsers_read_the_same_body_in_the_corpus(case: Case) -> None:
     framing = case.raw.partition(b"\r\n\r\n")[2]
     decoded = decode(framing)
-    if len(decoded) == 3:
+    if len(decoded) == 3 and not case.raw.endswith((b" ", b"\t")):
         body, taken, ended = decoded
         assert by_llhttp(framing[:taken]) == by_h11(framing[:taken]) == (body, ended)
 
@@ -135,7 +147,7 @@ def test_both_parsers_read_the_same_body_in_the_corpus(case: Case) -> None:
 @pytest.mark.parametrize(
     "raw",
     [b"\n", b"\r", b"x", b" ", b"\x00", b"5\n", b"5\rX", b"5\x00", b"5;a\x07", b"5;a\n", b"12345678901234567",
-     b"5 ", b"5;\r\n", b"5;a ", b"fffff1\r\n", b"1\r\nab", b"1\r\na\n", b"1\r\na\rX", b"0\r\n ", b"0\r\nA\n",
+     b"5 a", b"5;\r\n", b"5;a b", b"fffff1\r\n", b"1\r\nab", b"1\r\na\n", b"1\r\na\rX", b"0\r\n ", b"0\r\nA\n",
      b"0\r\n\rX", b"0\r\nHost: a\r\n\r\n"],
 )  # fmt: skip
 def test_a_body_is_refused_at_the_very_byte_that_spoils_it(raw: bytes) -> None:
@@ -170,7 +182,7 @@ def test_the_bounds_are_those_of_the_limits() -> None:
     assert decode(b"1;345678901\r\n", limits=small) == (400, "A chunk line is longer than 10 bytes.")
     # Each chunk of one byte weighs four more than it carries: 16; the next line's four bytes make it 20.
     assert decode(b"1\r\na\r\n" * 4 + b"01\r\n", limits=small) == (b"aaaa", 28, False)
-    outweighs = (400, "The chunk framing outweighs the body by more than 20 bytes.")
+    outweighs = (400, "The chunk framing is larger than the body by more than 20 bytes.")
     assert decode(b"1\r\na\r\n" * 4 + b"001\r\n", limits=small) == outweighs
 
 

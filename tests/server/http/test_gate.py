@@ -1,16 +1,19 @@
 """The gate's expressions and judgements, one by one; whole requests are in the corpus."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from handlers.grammar import begins_extensions, field_block
-from server.http import gate
-from server.http.gate import ORIGIN_LINE, Disagreement, Refusal, judge_fields, judge_line
+from clerestory.handlers.wire.grammar import begins_extensions, field_block
+from clerestory.server.http import gate
+from clerestory.server.http.gate import ORIGIN_LINE, Disagreement, Refusal, judge_fields, judge_line, normalise_target
 from tests.support.growth import grows_in_proportion
+from tests.support.many import for_each
 
 
 def refusal(judge: Callable[[], object]) -> tuple[int, str]:
@@ -48,13 +51,36 @@ TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 TARGET = frozenset(b"/?:@-._~!$&'()*+,;=[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
-@pytest.mark.parametrize("byte", range(256))
+@for_each("byte", range(256))
 def test_each_byte_is_allowed_where_the_rfcs_allow_it(byte: int) -> None:
     it = bytes([byte])
     assert (ORIGIN_LINE(b"G" + it + b"T / HTTP/1.1\r\n") is not None) is (byte in TOKEN)
     assert (ORIGIN_LINE(b"GET /a" + it + b" HTTP/1.1\r\n") is not None) is (byte in TARGET)
     assert (field_block(b"A" + it + b"B: c\r\n\r\n") is not None) is (byte in TOKEN or it == b":")
     assert (field_block(b"A: b" + it + b"c\r\n\r\n") is not None) is (byte == 9 or 32 <= byte != 127)
+
+
+@for_each("byte", range(256))
+def test_each_byte_is_admitted_in_a_target_where_browsers_leave_it_bare(byte: int) -> None:
+    """WHATWG URL: in a query every visible character but `#`; in a path also not `"<>` and the backslash; never a
+    control byte, a space, or a byte above 0x7e."""
+    visible = 0x21 <= byte <= 0x7E and byte != ord("#")
+    assert bool(gate.QUERY_RUN.fullmatch(bytes([byte]))) is visible
+    assert bool(gate.PATH_RUN.fullmatch(bytes([byte]))) is (visible and byte not in b'"<>\\?')
+
+
+URI = TARGET | frozenset(b"%")
+
+
+@given(some.binary(max_size=30).map(lambda raw: bytes(byte for byte in raw if 0x21 <= byte <= 0x7E)))
+@example(b"/%%41%4")
+def test_a_normalised_target_is_a_uri_that_decodes_as_it_did_and_is_left_alone_the_next_time(raw: bytes) -> None:
+    """RFC 3986 section 2.4: a percent sign that begins no triplet stands for itself, and becomes %25."""
+    found = normalise_target(raw)
+    assert set(found) <= URI
+    assert not re.search(b"%(?![0-9A-Fa-f]{2})", found)
+    assert normalise_target(found) == found
+    assert unquote_to_bytes(found) == unquote_to_bytes(raw)
 
 
 @given(
@@ -92,7 +118,9 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 
 
 def match_everything(data: bytes) -> None:
-    for expression in (ORIGIN_LINE, gate.URI_RUN.match, gate.TOKEN_RUN.match, gate.TEXT_RUN.match, begins_extensions):
+    for run in (gate.URI_PATH_RUN, gate.URI_QUERY_RUN, gate.PATH_RUN, gate.QUERY_RUN, gate.TOKEN_RUN, gate.TEXT_RUN):
+        run.match(data)
+    for expression in (ORIGIN_LINE, begins_extensions, gate.normalise_target):
         expression(data)
     field_block(data, 16)
 
@@ -124,6 +152,7 @@ def test_the_judgement_takes_time_in_proportion_to_a_hostile_block(what: str) ->
         (b"OPTIONS * HTTP/1.1", b"", 1),
         (b"GET http://b.example:81/p HTTP/1.1", b"b.example:81", 1),
         (b"GET HTTPS://[::1]?q HTTP/1.0", b"[::1]", 0),
+        (b"GET / HTTP/1.2", b"", 1),
     ],
 )
 def test_a_request_line_tells_version_and_authority(line: bytes, authority: bytes, minor: int) -> None:
@@ -133,10 +162,10 @@ def test_a_request_line_tells_version_and_authority(line: bytes, authority: byte
 @pytest.mark.parametrize(
     ("line", "status", "reason"),
     [
-        (b"GET / HTTP/2.0", 505, "The version is neither HTTP/1.1 nor HTTP/1.0."),
-        (b"CONNECT a:1 HTTP/1.2", 505, "The version is neither HTTP/1.1 nor HTTP/1.0."),
-        (b"CONNECT a:1 HTTP/1.1", 501, "CONNECT is not served here."),
-        (b"GET * HTTP/1.1", 400, "The target * goes only with OPTIONS."),
+        (b"GET / HTTP/2.0", 505, "The major version is not HTTP/1."),
+        (b"CONNECT a:1 HTTP/0.1", 505, "The major version is not HTTP/1."),
+        (b"CONNECT a:1 HTTP/1.1", 501, "CONNECT is not supported."),
+        (b"GET * HTTP/1.1", 400, "The target * is allowed only with OPTIONS."),
         (b"GET a:1 HTTP/1.1", 400, "The target is neither a path nor an http or https URI."),
         (b"GET http://u@a HTTP/1.1", 400, "The authority of the target holds user information."),
     ],

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from handlers.messages import REASONS, Field, File, Response
-from server.http.responses import KEPT, Head, HeadWriter, ResponseError
+from clerestory.handlers.api.messages import REASONS, Field, Fields, File, Response
+from clerestory.server.http.responses import KEPT, MAX_KEPT, Head, HeadWriter, Lines, ResponseError
 
 NOON = 1_795_435_200.0
 DATE = b"date: Mon, 23 Nov 2026 12:00:00 GMT\r\n"
-OURS = (b"transfer-encoding", b"upgrade", b"keep-alive", b"te", b"trailer")
-PARTICULAR = (*OURS, b"content-length", b"connection", b"date")
+OURS = (b"transfer-encoding", b"keep-alive", b"te", b"trailer")
+PARTICULAR = (*OURS, b"upgrade", b"content-length", b"connection", b"date")
 
 
 def writer() -> HeadWriter:
@@ -219,6 +219,7 @@ WRONG: list[tuple[str, Any, tuple[Any, ...], Any, Any]] = [
     ("another length of a file", File(-1, 0, 3), ((b"content-length", b"4"),), 200, None),
     ("a file of negative size", File(-1, 0, -1), (), 200, None),
     ("a length with a 204", b"", ((b"content-length", b"5"),), 204, None),
+    ("a length with a 205", b"", ((b"content-length", b"5"),), 205, None),
     ("a length of nothing with a 204", b"", ((b"content-length", b"0"),), 204, None),
 ]
 WRONG += [(f"{name.decode()} of the application's own", b"", ((name, b"x"),), 200, None) for name in OURS]
@@ -320,12 +321,38 @@ def test_a_whole_answer_leaves_another_client_at_its_end(
 # --- what is kept
 
 
-def test_lines_that_are_known_are_not_made_again() -> None:
+def fields_of(size: int, number: int = 0) -> Fields:
+    """Fields that differ by `number`, and are not the same object as those before."""
+    return ((b"n", b"%d" % number), (b"x", b"x" * size))
+
+
+def test_lines_that_have_come_before_are_kept_and_not_made_again() -> None:
+    """What comes once is not kept: fields that vary with each answer would be gathered in vain."""
     heads = writer()
-    fields = ((b"a", b"b"),)
-    for body in (b"", b"x", b"xx"):
-        heads.head(Response(body, 200, fields), "GET", 1, True, 0.0)
-    assert len(heads._lines) == 1
+    for number in (1, 2):
+        heads.head(Response(b"", 200, fields_of(1, number)), "GET", 1, True, 0.0)
+    assert heads._lines == {}
+    for number in (1, 2):
+        heads.head(Response(b"", 200, fields_of(1, number)), "GET", 1, True, 0.0)
+    assert len(heads._lines) == 2
+
+
+@pytest.mark.parametrize(("beyond", "kept"), [(0, 1), (1, 0)])
+def test_lines_are_kept_up_to_a_size(beyond: int, kept: int) -> None:
+    heads = writer()
+    least = len(Lines(200, None, fields_of(0)).data)
+    for number in (0, 1, 0, 1, 0):
+        size = MAX_KEPT - least + beyond if number == 0 else 0
+        heads.head(Response(b"", 200, fields_of(size, number)), "GET", 1, True, 0.0)
+    assert len([key for key in heads._lines if key[2][0][1] == b"0"]) == kept
+
+
+def test_what_varies_with_each_answer_takes_no_memory() -> None:
+    heads = writer()
+    for number in range(3 * KEPT):
+        heads.head(Response(b"", 200, fields_of(500, number)), "GET", 1, True, 0.0)
+    assert heads._lines == {}
+    assert len(heads._seen) <= KEPT
 
 
 def test_statuses_reasons_and_fields_that_differ_are_not_confused() -> None:
@@ -347,8 +374,35 @@ def test_statuses_reasons_and_fields_that_differ_are_not_confused() -> None:
 def test_what_is_kept_has_a_bound(beyond: int) -> None:
     heads = writer()
     for number in range(KEPT + beyond):
-        heads.head(Response(b"", 200, ((b"n", b"%d" % number),)), "GET", 1, True, 0.0)
+        for _ in range(2):
+            heads.head(Response(b"", 200, fields_of(0, number)), "GET", 1, True, 0.0)
     assert len(heads._lines) == (1 if beyond else KEPT)
+
+
+# --- Upgrade, and responses without content
+
+
+@pytest.mark.parametrize(
+    ("minor", "keep_alive", "connection"),
+    [(1, True, b"upgrade"), (1, False, b"close, upgrade"), (0, True, b"keep-alive"), (0, False, b"close, upgrade")],
+)
+def test_a_426_says_what_to_upgrade_to(minor: int, keep_alive: bool, connection: bytes) -> None:
+    """RFC 9110 section 15.5.22: it must; section 7.8: with the option in Connection, which HTTP/1.0 does not know."""
+    response = Response(b"no", 426, ((b"upgrade", b"HTTP/2.0, websocket"),))
+    head = writer().head(response, "GET", minor, keep_alive, 0.0)
+    lines = head.data.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 426 Upgrade Required"
+    assert b"upgrade: HTTP/2.0, websocket" in lines
+    assert b"connection: " + connection in lines
+    assert b"content-length: 2" in lines
+
+
+@pytest.mark.parametrize("body", [b"", b"form", [b"form"]])
+def test_a_205_has_no_content_and_says_so(body: Any) -> None:
+    """RFC 9110 section 15.3.6."""
+    head = writer().head(Response(body, 205), "GET", 1, True, 0.0)
+    assert b"\r\ncontent-length: 0\r\n" in head.data
+    assert (head.length, head.chunked, head.has_body, head.keep_alive) == (0, False, False, True)
 
 
 # --- the date

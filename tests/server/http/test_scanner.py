@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from handlers.grammar import field_block
-from server.config import Limits
-from server.http import scanner as module
-from server.http.gate import ORIGIN_LINE, Refusal
-from server.http.scanner import FIELD, Scanner
+from clerestory.handlers.wire.grammar import field_block
+from clerestory.server.config import Limits
+from clerestory.server.http import scanner as module
+from clerestory.server.http.gate import ORIGIN_LINE, Refusal
+from clerestory.server.http.scanner import ADDED_BYTES, ADDED_FIELDS, FIELD, MAX_EMPTY_LINES, Scanner
 
 LIMITS = Limits()
 LINE = b"GET / HTTP/1.1\r\n"
@@ -42,7 +42,8 @@ def scan(raw: bytes, limits: Limits = LIMITS, ends: Iterable[int] = ()) -> int |
         b"\x80",
         b"{",
         b"\rX",
-        b"\r\n\r",
+        b"\r\n\rX",
+        b"\r\n\r\n\r\n\r\n\r",
         b"GET\t",
         b"GET\n",
         b"GET\r",
@@ -52,8 +53,12 @@ def scan(raw: bytes, limits: Limits = LIMITS, ends: Iterable[int] = ()) -> int |
         b"GET /\r",
         b"GET /#",
         b"GET /\x80",
-        b"GET /%z",
-        b"GET /%4z",
+        b'GET /"',
+        b"GET /<",
+        b"GET /\\",
+        b"GET /|#",
+        b"GET /?{#",
+        b"GET /?%\x80",
         b"GET / X",
         b"GET / HTTP/x",
         b"GET / HTTP/1x",
@@ -61,7 +66,7 @@ def scan(raw: bytes, limits: Limits = LIMITS, ends: Iterable[int] = ()) -> int |
         b"GET / HTTP/1.11",
         b"GET / HTTP/1.1\n",
         b"GET / HTTP/1.1\rX",
-        b"GET / HTTP/1.2\r\n",
+        b"GET / HTTP/2.0\r\n",
         b"CONNECT a:1 HTTP/1.1\r\n",
         b"GET a HTTP/1.1\r\n",
         b"GET * HTTP/1.1\r\n",
@@ -119,8 +124,8 @@ def test_scanner_and_expressions_admit_the_same(raw: bytes) -> None:
     if block is not None:
         assert found == block.end()
     elif isinstance(found, int) and found >= 0:
-        # What only the scanner admits: an empty line first, or another form of target.
-        assert raw.startswith(b"\r\n") or b" http://a" in raw or b" *" in raw
+        # What only the scanner admits: an empty line first, another form of target, or a lone percent sign.
+        assert raw.startswith(b"\r\n") or b" http://a" in raw or b" *" in raw or re.search(b"%(?!41)", raw)
 
 
 class Counting:
@@ -141,6 +146,7 @@ LONG_LINE = b"A: " + b"a" * 8000 + b"\r\n"
 HEADS = {
     "a long request line": b"GET /" + b"a" * 8000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     "a long target of triplets": b"GET /" + b"%41" * 2600 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a long query of triplets": b"GET /?" + b"%41" * 2600 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     "long field lines": LINE + LONG_LINE * 4 + b"\r\n",
     "a long name": LINE + b"a" * 8000 + b":\r\n\r\n",
     "many fields": LINE + b"A: b\r\n" * 100 + b"\r\n",
@@ -148,11 +154,14 @@ HEADS = {
 
 
 @pytest.mark.parametrize("shape", HEADS)
-def test_a_head_that_trickles_in_is_looked_at_once(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("table", "limits"), [("_STAGES", LIMITS), ("_STRICT", replace(LIMITS, strict_targets=True))])
+def test_a_head_that_trickles_in_is_looked_at_once(
+    shape: str, table: str, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw = HEADS[shape]
-    rows = {stage: (Counting(row[0]), *row[1:]) for stage, row in module._STAGES.items()}
-    monkeypatch.setattr(module, "_STAGES", rows)
-    assert scan(raw, ends=range(len(raw))) == len(raw)
+    rows = {stage: (Counting(row[0]), *row[1:]) for stage, row in getattr(module, table).items()}
+    monkeypatch.setattr(module, table, rows)
+    assert scan(raw, limits, range(len(raw))) == len(raw)
     # A triplet's two first bytes are passed again with its last one, a version's at most eight times.
     assert sum(row[0].passed for row in rows.values()) <= 2 * len(raw) + 36
 
@@ -171,13 +180,72 @@ def test_a_request_line_of_the_limit_passes_and_one_byte_more_does_not() -> None
     assert scan(bad[:20], SMALL) == -1
 
 
-def test_a_triplet_may_end_at_the_limit_but_not_beyond() -> None:
-    assert scan(b"GET /456789012345%41 ", SMALL) == TOO_LONG
-    assert scan(b"GET /4567890123456%4", SMALL) == -1
-    assert scan(b"GET /4567890123456%41", SMALL) == TOO_LONG
-    percent = "A percent sign in the request target is not followed by two hexadecimal digits."
-    assert scan(b"GET /4567890123456%z", SMALL) == (400, percent)
-    assert scan(b"GET /4567890123456%4\r", SMALL) == (400, "The request line has no version.")
+STRICT = replace(LIMITS, strict_targets=True)
+BAD_PERCENT = "A percent sign in the request target is not followed by two hexadecimal digits."
+
+
+@pytest.mark.parametrize("byte", b"{}|^`")
+def test_a_byte_that_no_uri_has_is_refused_where_targets_are_to_be_strict(byte: int) -> None:
+    """RFC 3986 section 2 alone decides under --strict-targets, at the very byte, in path and query."""
+    for begin in (b"GET /a", b"GET /a?b", b"GET /a?", b"GET http://a/", b"GET http://a?"):
+        raw = begin + bytes([byte])
+        refused = (400, f"Byte 0x{byte:02x} is not allowed in the request target.")
+        for sent in (raw, raw + b" HTTP/1.1\r\n\r\n"):
+            assert scan(sent, STRICT) == scan(sent, STRICT, range(len(sent))) == refused
+        assert scan(raw[:-1], STRICT) == scan(raw) == -1
+
+
+@pytest.mark.parametrize("byte", b'"<>\\')
+def test_what_separates_a_uri_from_its_text_is_refused_in_a_path_and_in_a_strict_query(byte: int) -> None:
+    """Browsers encode these in a path, or take them for a slash; in a query programs send them bare."""
+    refused = (400, f"Byte 0x{byte:02x} is not allowed in the request target.")
+    for limits, begin in ((LIMITS, b"GET /a"), (STRICT, b"GET /a"), (STRICT, b"GET /a?b")):
+        assert scan(begin + bytes([byte]), limits) == refused
+    assert scan(b"GET /a?b" + bytes([byte])) == -1
+
+
+@pytest.mark.parametrize("raw", [b"GET /%z", b"GET /%4z", b"GET /%?", b"GET /%4?", b"GET /?%z", b"GET /?a=%4&"])
+def test_a_lone_percent_sign_is_refused_where_targets_are_to_be_strict(raw: bytes) -> None:
+    """RFC 3986 section 2.1: a percent sign begins a triplet."""
+    whole = raw + b" HTTP/1.1\r\n\r\n"
+    for sent in (raw, whole):
+        assert scan(sent, STRICT) == scan(sent, STRICT, range(len(sent))) == (400, BAD_PERCENT)
+    assert scan(raw[:-1], STRICT) == -1
+    assert scan(whole) == len(whole)
+    good = b"GET /%41?%42 HTTP/1.1\r\n\r\n"
+    assert scan(good, STRICT) == scan(good, STRICT, range(len(good))) == len(good)
+
+
+def test_a_method_that_fills_the_line_is_none_that_we_implement() -> None:
+    """RFC 9112 section 3: a method longer than any that is implemented is answered 501, a long target 414."""
+    assert scan(b"A" * 20, SMALL) == -1
+    assert scan(b"A" * 21, SMALL) == scan(b"A" * 20 + b" ", SMALL) == (501, "The method is longer than 20 bytes.")
+    assert scan(b"A" * 19 + b" /", SMALL) == TOO_LONG
+
+
+def test_as_many_empty_lines_as_the_bound_are_ignored_and_one_more_is_not() -> None:
+    """RFC 9112 section 2.2: a server ignores at least one empty line before a request line."""
+    good = b"GET / HTTP/1.1\r\n\r\n"
+    assert scan(b"\r\n" * MAX_EMPTY_LINES + good) == 2 * MAX_EMPTY_LINES + len(good)
+    many = (400, f"More than {MAX_EMPTY_LINES} empty lines before the request line.")
+    raw = b"\r\n" * (MAX_EMPTY_LINES + 1) + good
+    assert scan(raw) == scan(raw, ends=range(len(raw))) == many
+
+
+def test_a_higher_minor_version_is_processed_as_the_highest_that_we_speak() -> None:
+    """RFC 9110 section 6.2."""
+    scanner = Scanner(LIMITS)
+    assert scanner.scan(b"GET / HTTP/1.7\r\n\r\n") == 18
+    assert scanner.minor == 1
+
+
+def test_a_strict_triplet_may_end_at_the_limit_but_not_beyond() -> None:
+    strict = replace(SMALL, strict_targets=True)
+    assert scan(b"GET /456789012345%41 ", strict) == TOO_LONG
+    assert scan(b"GET /4567890123456%4", strict) == -1
+    assert scan(b"GET /4567890123456%41", strict) == TOO_LONG
+    assert scan(b"GET /4567890123456%z", strict) == (400, BAD_PERCENT)
+    assert scan(b"GET /4567890123456%4\r", strict) == (400, "The request line has no version.")
 
 
 def test_a_field_line_of_the_limit_passes_and_one_byte_more_does_not() -> None:
@@ -190,8 +258,8 @@ def test_a_field_line_of_the_limit_passes_and_one_byte_more_does_not() -> None:
 
 def test_as_many_fields_as_the_limit_pass_and_one_more_does_not() -> None:
     assert scan(LINE + b"A:\r\n" * 3 + b"\r\n", SMALL) == len(LINE) + 14
-    assert scan(LINE + b"A:\r\n" * 4 + b"\r\n", SMALL) == scan(LINE + b"A:\r\n" * 3 + b"A", SMALL) == TOO_MANY
-    assert scan(LINE + b"A:\r\n" * 3, SMALL) == -1
+    assert scan(LINE + b"A:\r\n" * 4 + b"\r\n", SMALL) == scan(LINE + b"A:\r\n" * 3 + b"A:", SMALL) == TOO_MANY
+    assert scan(LINE + b"A:\r\n" * 3 + b"A", SMALL) == -1, "it may be one that is not counted"
 
 
 def test_a_head_of_the_limit_passes_and_one_byte_more_does_not() -> None:
@@ -204,6 +272,52 @@ def test_a_head_of_the_limit_passes_and_one_byte_more_does_not() -> None:
     )
 
 
+WAY = [b"Via:", b"forwarded:", b"X-Forwarded-For:", b"x-forwarded-proto:", b"x-request-id:"]
+
+
+@pytest.mark.parametrize("name", WAY)
+def test_fields_that_tell_the_way_are_not_counted_up_to_a_number(name: bytes) -> None:
+    """A proxy adds them to a request that has as many fields as there may be, wherever they stand."""
+    usual, way = b"A:\r\n" * 3, name + b"\r\n"
+    roomy = replace(SMALL, max_field_line=20, max_head=500)
+    for fields in (usual + way * ADDED_FIELDS, way * ADDED_FIELDS + usual, way + usual + way * (ADDED_FIELDS - 1)):
+        whole = LINE + fields + b"\r\n"
+        assert scan(whole, roomy) == scan(whole, roomy, range(len(whole))) == len(whole)
+        for more in (b"A:\r\n", way):
+            bad = LINE + fields + more + b"\r\n"
+            assert scan(bad, roomy) == scan(bad, roomy, range(len(bad))) == TOO_MANY
+
+
+@pytest.mark.parametrize("name", [b"via2:", b"x-forwarded:", b"xvia:", b"x-request-ids:", b"forwarded-x:"])
+def test_a_field_whose_name_is_only_like_theirs_is_counted(name: bytes) -> None:
+    roomy = replace(SMALL, max_field_line=20, max_head=500)
+    assert scan(LINE + b"A:\r\n" * 3 + name, roomy) == TOO_MANY
+    assert scan(LINE + b"A: via: via:\r\n" * 3 + b"A:", roomy) == TOO_MANY
+
+
+def test_a_space_behind_the_colon_is_not_counted_but_a_second_one_and_a_tab_are() -> None:
+    """A proxy writes `a: b` for `a:b`."""
+    good, bad = LINE + b"A: 34567890\r\n\r\n", LINE + b"A: 345678901\r\n\r\n"
+    assert scan(good, SMALL) == scan(good, SMALL, range(len(good))) == len(good)
+    assert scan(bad, SMALL) == scan(bad, SMALL, range(len(bad))) == TOO_WIDE
+    assert scan(LINE + b"A:  34567890\r\n\r\n", SMALL) == TOO_WIDE
+    assert scan(LINE + b"A:\t34567890\r\n\r\n", SMALL) == TOO_WIDE
+
+
+def test_of_a_head_what_a_proxy_adds_is_not_counted_up_to_a_number_of_bytes() -> None:
+    exact = replace(SMALL, max_field_line=2000, max_fields=9, max_head=len(LINE) + len(b"A:b\r\n\r\n"))
+    large = (431, f"The head is longer than {exact.max_head} bytes.")
+    good = [LINE + b"A: b\r\n\r\n", LINE + b"A:b\r\nvia: c\r\n\r\n"]
+    way = b"x-forwarded-for: "
+    filled = way + b"x" * (ADDED_BYTES - len(way) - 2)
+    good.append(LINE + b"A:b\r\n" + filled + b"\r\n\r\n")
+    bad = [LINE + b"A:bb\r\nvia: c\r\n\r\n", LINE + b"A:b\r\nB: \r\n\r\n", LINE + b"A:b\r\n" + filled + b"x\r\n\r\n"]
+    for raw in good:
+        assert scan(raw, exact) == scan(raw, exact, range(len(raw))) == len(raw), raw
+    for raw in bad:
+        assert scan(raw, exact) == scan(raw, exact, range(len(raw))) == large, raw
+
+
 def test_an_empty_line_before_it_is_no_part_of_the_head() -> None:
     exact = replace(SMALL, max_head=len(LINE) + 2)
     assert scan(b"\r\n" + LINE + b"\r\n", exact) == len(LINE) + 4
@@ -213,8 +327,12 @@ def test_an_empty_line_before_it_is_no_part_of_the_head() -> None:
 def test_the_earlier_of_two_offences_decides() -> None:
     assert scan(b"GET /\x0034567890123456789012345", SMALL) == (400, "Control byte 0x00 in the request target.")
     assert scan(LINE + b"A:" + b"b" * 20 + b"\x00", SMALL) == TOO_WIDE
-    large = LINE + b"A:34567890\r\n" * 3 + b"\x00" * 20
-    assert scan(large, replace(SMALL, max_fields=9, max_head=52)) == (431, "The head is longer than 52 bytes.")
+    large = LINE + b"A:34567890\r\n" * 3 + b"A:" + b"\x00" * 20
+    assert scan(large, replace(SMALL, max_fields=3)) == TOO_MANY
+    far = replace(SMALL, max_field_line=2000, max_head=52)
+    beyond = LINE + b"A:" + b"b" * (52 + ADDED_BYTES - 18)
+    assert scan(beyond, far) == -1
+    assert scan(beyond + b"\x00", far) == (431, "The head is longer than 52 bytes.")
 
 
 def trailers(raw: bytes) -> int | tuple[int, str]:
@@ -228,6 +346,8 @@ def test_a_trailer_section_is_read_by_the_same_rules_and_refused_with_400() -> N
     assert trailers(b"\r\n") == 2
     assert trailers(b"A: b\r\n\r\n") == 8
     assert trailers(b"A: b\r\n") == -1
+    assert trailers(b"A: 34567890\r\n\r\n") == (400, "A field line is longer than 10 bytes.")
+    assert trailers(b"A:\r\n" * 3 + b"v") == (400, "There are more than 3 fields.")
     assert trailers(b"A:345678901\r\n\r\n") == (400, "A field line is longer than 10 bytes.")
     assert trailers(b"A:\r\n" * 4) == (400, "There are more than 3 fields.")
     assert trailers(b"A : b\r\n\r\n") == (400, "White space in a field name, or before its colon.")

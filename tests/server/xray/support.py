@@ -9,22 +9,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, cast
 
-from handlers.messages import Request, Response
-from server.config import Limits
-from server.connection import Connection
-from server.http import codec_for
-from server.listener import Listener, listen
-from server.loop import Loop
-from server.poller import open_poller
-from server.service import Service
-from server.xray.banners import Bounds
-from server.xray.cut import Cut, take
-from server.xray.shape import row_json
-from server.xray.snapshot import row
-from server.xray.thread import XRay
-from server.xray.watch import Watch
-from statemachines.engine import Machine
-from statemachines.listener import Trigger as ListenerTrigger
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.server.config import Limits
+from clerestory.server.connection.connection import Connection
+from clerestory.server.connection.service import Service
+from clerestory.server.http import codec_for
+from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.poller import open_poller
+from clerestory.server.net.listener import Listener
+from clerestory.server.net.sockets import listen
+from clerestory.server.xray.observe.banners import Bounds
+from clerestory.server.xray.observe.cut import Cut, take
+from clerestory.server.xray.observe.recorder import Recorder
+from clerestory.server.xray.observe.snapshot import row
+from clerestory.server.xray.observe.watch import Watch
+from clerestory.server.xray.serve.shape import row_json
+from clerestory.server.xray.serve.thread import Place, XRay
+from clerestory.statemachines.engine import Machine
+from clerestory.statemachines.listener import Trigger as ListenerTrigger
 from tests.server.support import Bench, Pending, RecordingLogs
 from tests.support.client import Answer, Client
 from tests.support.waiting import eventually
@@ -67,50 +69,29 @@ def row_of(bench: Bench, **options: Any) -> dict[str, Any]:
 
 def watch_of(bench: Bench) -> Watch:
     """A watch on a bench's service, on its own loop."""
-    return Watch(bench.service, bench.loop, "the bench")
+    return Watch(bench.service, bench.recorder, bench.loop, "the bench")
 
 
-class Live:
-    """A service on a loop of its own thread, and its x-ray on another. `x` asks the x-ray."""
+class Asked:
+    """An x-ray that is asked, and what was logged."""
 
-    def __init__(self, application: Callable[[Any], Any], xray: socket.socket | None, limits: dict[str, float]) -> None:
-        self.crashes: list[BaseException] = []
-        self.logs = RecordingLogs()
-        bounds = Limits(**cast("Any", limits))
-        self.loop = Loop(open_poller(), self._crashed, limits=asdict(bounds))
-        self.service = Service(application, self.loop, bounds, self.logs, codec_for("h11"), Connection)
-        listening = listen("127.0.0.1", 0)
-        self.address = listening.getsockname()
-        self.listener = Listener(self.service, listening)
-        self.loop.add(self.listener)
-        self.service.on_connection_closed = self._connection_closed
-        xray = xray or listen("127.0.0.1", 0)
-        self.xray_address = xray.getsockname()
-        self.xray = XRay(self.service, xray, self.logs, "a trial")
-        self._thread = threading.Thread(target=self.loop.run, daemon=True)
+    xray: XRay
+    xray_address: Any
+    logs: RecordingLogs
 
-    def _crashed(self, machine: Machine, error: BaseException) -> None:
-        self.crashes.append(error)
-
-    def _connection_closed(self) -> None:
-        if self.listener.accepts(ListenerTrigger.CONNECTION_ENDED):
-            self.loop.fire(self.listener, ListenerTrigger.CONNECTION_ENDED)
-
-    def start(self) -> None:
-        self._thread.start()
-        self.xray.start()
-
-    def stop(self) -> None:
-        self.xray.close()
-        self.loop.call_from_thread(self.loop.stop)
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        self.loop.close()
-
-    # --- asking
+    @property
+    def token(self) -> str:
+        """What its endpoints take, as a field of the request."""
+        return f"X-Clerestory-Token: {self.xray.keys.token}"
 
     def x(self, target: str, *lines: str, method: str = "GET", body: bytes = b"", host: str = "localhost") -> Answer:
-        """Ask the x-ray once, on a connection of its own."""
+        """Ask the x-ray once, with the token, on a connection of its own."""
+        return self.stranger(target, self.token, *lines, method=method, body=body, host=host)
+
+    def stranger(
+        self, target: str, *lines: str, method: str = "GET", body: bytes = b"", host: str = "localhost"
+    ) -> Answer:
+        """Ask the x-ray once, without the token."""
         with Client(self.xray_address) as client:
             length = [f"Content-Length: {len(body)}"] if body or method == "POST" else []
             head = "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *lines, *length, "", ""])
@@ -124,8 +105,8 @@ class Live:
         return json.loads(answer.body)
 
     def post(self, target: str, *lines: str) -> Answer:
-        """Order a change, with the token."""
-        return self.x(target, f"X-Clerestory-Token: {self.xray.token}", *lines, method="POST")
+        """Order a change."""
+        return self.x(target, *lines, method="POST")
 
     def rows(self, query: str = "") -> list[dict[str, Any]]:
         """The rows of /connections.json."""
@@ -140,6 +121,55 @@ class Live:
     def log(self, event: str) -> list[dict[str, Any]]:
         """What was logged by that name."""
         return [one for one in list(self.logs.events) if one["event"] == event]
+
+
+class Live(Asked):
+    """A service on a loop of its own thread, and its x-ray on another. `x` asks the x-ray."""
+
+    def __init__(
+        self,
+        application: Callable[[Any], Any],
+        xray: socket.socket | None = None,
+        limits: dict[str, float] | None = None,
+    ) -> None:
+        self.crashes: list[BaseException] = []
+        self.logs = RecordingLogs()
+        bounds = Limits(**cast("Any", limits or {}))
+        self.loop = Loop(open_poller(), self._crashed, limits=asdict(bounds))
+        recorder = Recorder()
+        self.service = Service(application, self.loop, bounds, self.logs, codec_for("h11"), Connection, recorder)
+        listening = listen("127.0.0.1", 0)
+        self.address = listening.getsockname()
+        self.listener = Listener(self.service, listening)
+        self.loop.add(self.listener)
+        self.service.on_connection_closed = self._connection_closed
+        xray = xray or listen("127.0.0.1", 0)
+        self.xray_address = xray.getsockname()
+        self.xray = XRay(self.service, recorder, Place(xray), self.logs, "a trial")
+        self._thread = threading.Thread(target=self.loop.run, daemon=True)
+
+    def _crashed(self, machine: Machine, error: BaseException) -> None:
+        self.crashes.append(error)
+
+    def _connection_closed(self) -> None:
+        if self.listener.accepts(ListenerTrigger.CONNECTION_ENDED):
+            self.loop.fire(self.listener, ListenerTrigger.CONNECTION_ENDED)
+
+    def start(self) -> None:
+        self._thread.start()
+        self.xray.start()
+        self.xray.announce()
+
+    def stop(self) -> None:
+        self.xray.close()
+        self.stop_serving()
+        self.loop.close()
+
+    def stop_serving(self) -> None:
+        """End the loop that is looked at."""
+        self.loop.call_from_thread(self.loop.stop)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from tests.support.xray import link_to
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 FLAGS = (
@@ -129,7 +131,11 @@ def looking(
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **how)
     try:
         looked = Looked(context.new_page(), url)
-        looked.page.goto(url + (f"#{address}" if address else ""))
+        looked.page.goto(link_to(url))
+        if address:
+            looked.page.wait_for_selector("#link[data-link=live]")
+            looked.page.goto(f"{url}#{address}")
+            looked.page.reload()
         looked.page.wait_for_selector("#link[data-link=live]")
         yield looked
         looked.check()

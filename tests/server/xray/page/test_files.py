@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.xray.pages import TYPES, load
+from clerestory.server.xray.serve.pages import TYPES, load
+from clerestory.statemachines.tables import TABLES
 
 PAGE = Path(__file__).parents[4] / "server" / "xray" / "page"
 FILES = sorted(PAGE.iterdir())
@@ -47,8 +48,19 @@ def test_every_import_is_there_and_used(file: Path) -> None:
     for names, other in re.findall(r"import \{([^}]+)\} from \"\./([^\"]+)\";", text):
         exported = (PAGE / other).read_text()
         for name in (name.strip() for name in names.split(",")):
-            assert re.search(rf"export (async )?(function|class|const) {name}\b", exported), f"{other} has no {name}"
+            assert re.search(rf"export (async )?(function\*?|class|const|let) {name}\b", exported), (
+                f"{other} has no {name}"
+            )
             assert len(re.findall(rf"\b{name}\b", text)) > 1, f"{name} is not used"
+
+
+def test_the_connection_is_drawn_by_hand_whole() -> None:
+    """With a state or a row that has no place there, the whole machine is laid out by rule, which is hard to read."""
+    text = (PAGE / "layout.js").read_text()
+    table = TABLES["connection"]
+    assert {f"{row.source}>{row.dest}" for row in table.rows} == set(re.findall(r'"([A-Z_]+>[A-Z_]+)":', text))
+    boxes = text[text.index("boxes: {") : text.index("routes: {")]
+    assert {str(spec.state) for spec in table.specs} == set(re.findall(r"^    ([A-Z_]+):", boxes, re.MULTILINE))
 
 
 def test_the_document_has_nothing_inline_and_its_files_are_there() -> None:

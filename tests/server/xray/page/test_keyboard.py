@@ -156,7 +156,7 @@ def test_every_stop_of_the_tab_key_is_visible_and_named(looked: Looked) -> None:
 def test_the_page_is_held_still_and_goes_on_with_a_key(looked: Looked, server: ServerProcess) -> None:
     page = looked.page
     page.keyboard.press("p")
-    expect(page.locator("#link")).to_have_text("held")
+    expect(page.locator("#link")).to_have_text("paused")
     before = page.locator("#link").inner_text(), looked.counts()
     with Crowd(server.address) as more:
         more.add(5)

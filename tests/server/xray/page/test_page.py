@@ -1,9 +1,7 @@
 """The page, in a headless Chromium, of a server under real load."""
 
-import json
 import re
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +16,7 @@ from tests.server.xray.page.crowd import BODY, HEAD, IDLE, Asking, Crowd
 from tests.support.client import Client, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
+from tests.support.xray import look
 
 PATIENT = [
     word for name in ("keep-alive", "head", "body", "backend", "send") for word in (f"--{name}-timeout", "600")
@@ -41,8 +40,7 @@ def xray(server: ServerProcess) -> str:
 
 def asked(server: ServerProcess, path: str) -> Any:
     """What the x-ray says itself."""
-    with urllib.request.urlopen(xray(server) + path, timeout=10) as answer:
-        return json.load(answer)
+    return look(server, path)
 
 
 @pytest.fixture
@@ -108,8 +106,34 @@ def test_the_diagram_has_a_text_alternative(looked: Looked) -> None:
     looked.page.get_by_text("The same as a list").click()
     row = looked.page.get_by_role("row", name="READING_HEAD", exact=False).first
     expect(row.get_by_role("cell").first).to_have_text("3")
-    state = looked.page.get_by_role("button", name="READING_BODY: 2")
+    state = looked.page.get_by_role("button", name=re.compile(r"^READING_BODY: .*, 2, oldest"))
     expect(state).to_be_visible()
+
+
+def test_no_time_is_shown_that_the_server_has_not_told(looked: Looked, server: ServerProcess) -> None:
+    """A row that counted on by itself would show a connection in a state that it has long left."""
+    page = looked.page
+    page.route("**/connections.json*", lambda route: route.abort())  # no further look at the rows
+    looked.expected = ("ERR_FAILED",)
+    eventually(lambda: looked.column("seconds"))
+    page.wait_for_timeout(300)  # what was under way has come
+    before = looked.column("seconds"), looked.column("deadline")
+    page.wait_for_timeout(1500)
+    assert (looked.column("seconds"), looked.column("deadline")) == before
+
+
+@pytest.mark.parametrize(("size", "least"), [((1280, 720), 300), ((1440, 900), 400), ((1920, 1080), 400)])
+def test_what_is_waited_for_has_room_at_every_usual_size(
+    browser: Browser, server: ServerProcess, crowd: Crowd, size: tuple[int, int], least: int
+) -> None:
+    """It is what the page is for: more than a third of the table, and in sight beside an open connection."""
+    width = "() => document.querySelector('.line[data-kind=row] .why').getBoundingClientRect().width"
+    with looking(browser, xray(server), size) as other:
+        eventually(lambda: other.column("why"))
+        assert other.page.evaluate(width) >= least
+        other.page.locator(".line[data-kind=row]:not([hidden])").first.click()
+        expect(other.page.locator("#detail .passage").first).to_be_visible()
+        assert other.page.evaluate(width) >= 200
 
 
 # --- one connection
@@ -133,13 +157,18 @@ def test_a_stuck_connection_is_found_opened_and_closed(looked: Looked, server: S
         assert "1234" not in page.content()
         expect(page.locator(".edge[data-on]")).to_have_count(1)
         expect(page.locator(".state[data-here]")).to_have_attribute("data-state", "QUERYING_BACKEND")
-        for format_ in ("text", "mermaid", "perfetto", "recording"):
-            link = detail.locator(f"a[href$='format={format_}']").get_attribute("href")
-            assert urllib.request.urlopen(xray(server) + str(link), timeout=10).status == 200
+        for name, content in (
+            ("Text", "HEAD_RECEIVED"),
+            ("Mermaid", "sequenceDiagram"),
+            ("Recording", "HEAD_RECEIVED"),
+        ):
+            with page.expect_download() as started:
+                detail.get_by_role("button", name=name, exact=True).click()
+            assert content in started.value.path().read_text()
 
         detail.get_by_role("button", name="Close connection…").click()
         dialog = page.get_by_role("dialog")
-        dialog.get_by_role("button", name="Leave it").click()
+        dialog.get_by_role("button", name="Cancel").click()
         assert stuck.is_open()
         detail.get_by_role("button", name="Close connection…").click()
         dialog.get_by_role("button", name="Close it").click()
@@ -158,7 +187,7 @@ def test_of_one_whose_request_has_not_come_whole_it_is_shown_how_it_begins(looke
     expect(page.locator("#matched")).to_have_text("3 of 12 connections")
     page.locator(".line[data-kind=row]").first.click()
     expect(page.locator("#detail .message")).to_have_count(1)
-    expect(page.locator("#detail .message")).to_have_attribute("aria-label", "What came last")
+    expect(page.locator("#detail .message")).to_have_attribute("aria-label", "Last received")
     expect(page.locator("#detail .message")).to_contain_text("GET /half HTTP/1.1\nHost: a.example")
 
 
@@ -247,6 +276,7 @@ def test_a_view_is_kept_in_the_address(looked: Looked, browser: Browser, server:
 
 
 def test_every_machine_has_its_diagram(looked: Looked, server: ServerProcess) -> None:
+    looked.page.get_by_role("button", name="not in use").click()
     for machine in asked(server, "machines.json")["machines"]:
         looked.page.locator(f"#machines [data-kind={machine['name']}]").click()
         states = looked.page.locator("#diagram .state")

@@ -63,7 +63,7 @@ def server(choices: list[str]) -> Iterator[ServerProcess]:
 
 def settled(looked: Looked) -> None:
     """Wait for rates and rows."""
-    expect(looked.page.locator(".edge[data-way=HAPPY] .rate").first).to_contain_text("/s")
+    expect(looked.page.locator(".edge[data-way=HAPPY] .rate").first).to_contain_text("/s")  # also where it is hidden
     eventually(lambda: len(looked.lines()) > 10)
     looked.page.wait_for_timeout(1200)
 
@@ -141,8 +141,19 @@ def test_screenshots_at_every_width(browser: Browser, server: ServerProcess, tmp
         shoot(looked, tmp_path / f"{size}-grouped.png")
 
 
+def test_on_a_phone_the_states_are_a_list_that_can_be_read(browser: Browser, server: ServerProcess) -> None:
+    """The picture would be 390 px wide, and its letters 5 px high."""
+    with looking(browser, server.wait_for("xray")["url"], SIZES["phone"]) as looked:
+        expect(looked.page.locator("#aslist .states")).to_be_visible()
+        expect(looked.page.locator("#diagram")).to_be_hidden()
+        expect(looked.page.locator("#aslist th", has_text="QUERYING_BACKEND").first).to_be_visible()
+        size = looked.page.evaluate("() => parseFloat(getComputedStyle(document.querySelector('#aslist th')).fontSize)")
+        assert size >= 12
+
+
 def test_screenshots_of_every_machine(browser: Browser, server: ServerProcess, tmp_path: Path) -> None:
     with looking(browser, server.wait_for("xray")["url"]) as looked:
+        looked.page.get_by_role("button", name="not in use").click()
         for tab in looked.page.locator("#machines [role=tab]").all():
             tab.click()
             looked.page.wait_for_timeout(300)

@@ -1,8 +1,8 @@
-"""Answers of an x-ray for the terminal's tests: made by hand, in the shape of server.xray.shape."""
+"""Answers of an x-ray for the terminal's tests: made by hand, in the shape of server.xray.serve.shape."""
 
 from typing import Any
 
-from server.xray.terminal.client import JSON, GoneError
+from clerestory.server.xray.terminal.client import JSON, GoneError
 
 STATES = ("AWAITING_REQUEST", "READING_HEAD", "QUERYING_BACKEND", "SENDING_RESPONSE", "LINGERING", "CLOSED")
 
@@ -15,7 +15,7 @@ def row(**changes: Any) -> JSON:
         "descriptor": 12,
         "peer": "127.0.0.1:5000",
         "state": "QUERYING_BACKEND",
-        "waits_for": "hang-up only",
+        "waits_for": "the application",
         "true_while": "the handler runs or waits for an operation",
         "seconds": 1.2,
         "deadline": deadline(),
@@ -48,7 +48,7 @@ def idle(number: int = 1, **changes: Any) -> JSON:
             "peer": peer,
             "state": "AWAITING_REQUEST",
             "waits_for": "readable",
-            "true_while": "no byte of the next request has come",
+            "true_while": "no byte of the next request has arrived",
             "request": "",
             "request_id": "",
             "deadline": deadline(name="keep-alive", seconds=15.0, remaining=13.8),

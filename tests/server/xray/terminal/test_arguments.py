@@ -2,9 +2,9 @@
 
 import pytest
 
-from server.xray.filters import ORDERS
-from server.xray.terminal import COMMANDS
-from server.xray.terminal.arguments import SORTS, UsageError, filters_of, make_parser
+from clerestory.server.xray.serve.filters import ORDERS
+from clerestory.server.xray.terminal import COMMANDS
+from clerestory.server.xray.terminal.arguments import SORTS, UsageError, filters_of, make_parser
 
 WORDS = {"show": ["17"], "watch": ["17"]}
 

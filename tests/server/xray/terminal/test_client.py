@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from server.xray.terminal.client import Client, GoneError, XRayError, connection_to
+from clerestory.server.xray.terminal.client import Client, GoneError, XRayError, connection_to
 
 Answer = tuple[int, object]
 
@@ -107,13 +107,19 @@ def test_a_change_is_never_sent_twice() -> None:
 @pytest.mark.parametrize(
     ("status", "document", "words"),
     [
-        (401, {}, "wants its token: set CLERESTORY_TOKEN"),
-        (403, {"detail": "no"}, "makes changes and shows secrets with its token only: set CLERESTORY_TOKEN"),
+        (401, {}, "takes a token: set CLERESTORY_TOKEN"),
+        (403, {"detail": "no"}, "no"),
+        (503, [], "is full: all its connections are in use; try again"),
+        (503, {"detail": "8 listen already."}, "8 listen already."),
         (400, {"detail": "older=x: write seconds"}, "older=x: write seconds"),
-        (404, {"detail": "There is nothing at this path."}, "is no x-ray .status 404.: the start-up line says where"),
-        (200, b"<html>", "is no x-ray .status 200."),
-        (200, ["a", "list"], "is no x-ray"),
-        (502, b"", "is no x-ray .status 502."),
+        (
+            404,
+            {"detail": "There is nothing at this path."},
+            "is not an x-ray .status 404.: the start-up line says where",
+        ),
+        (200, b"<html>", "is not an x-ray .status 200."),
+        (200, ["a", "list"], "is not an x-ray"),
+        (502, b"", "is not an x-ray .status 502."),
     ],
 )
 def test_a_refusal_says_what_to_do(status: int, document: object, words: str) -> None:
@@ -134,7 +140,7 @@ def test_an_export_is_text_and_secrets_are_asked_for_by_name() -> None:
     with answering((200, b"no json\n"), (200, {}), (200, b"\xff")) as (address, asked), client_of(address) as client:
         assert client.export("17", "text") == "no json\n"
         assert client.one("17", secrets=True) == {}
-        with pytest.raises(XRayError, match="is no x-ray"):
+        with pytest.raises(XRayError, match="is not an x-ray"):
             client.export("17", "text", secrets=True)
     assert [path for _, path, _ in asked] == [
         "/connections/17?format=text",

@@ -2,14 +2,15 @@
 
 import io
 import json
+from argparse import Namespace
 from typing import Any
 
 import pytest
 
-from server.xray.terminal import commands
-from server.xray.terminal.arguments import UsageError, make_parser
-from server.xray.terminal.client import GoneError
-from server.xray.terminal.streams import Streams
+from clerestory.server.xray.terminal import commands
+from clerestory.server.xray.terminal.arguments import UsageError, make_parser
+from clerestory.server.xray.terminal.client import GoneError
+from clerestory.server.xray.terminal.streams import Streams
 from tests.server.xray.terminal.samples import FakeClient, ended, idle, listed, one, passage, row, snapshot
 
 
@@ -112,7 +113,7 @@ def test_watch_prints_each_passage_once_until_the_end() -> None:
     assert (status, err) == (0, "")
     assert out.splitlines() == [
         "17  GET /emails/7 QUERYING_BACKEND 1.2 s of 30 s <- work#1 RUNNING find 1.2 s",
-        "         AT       STAYED  PASSAGE",
+        "         AT       STAYED  TRANSITION",
         "      0.6 s        0.8 s  AWAITING_REQUEST: HEAD_RECEIVED -> QUERYING_BACKEND",
         "      1.6 s        0.8 s  AWAITING_REQUEST: HEAD_RECEIVED -> QUERYING_BACKEND",
         "     0.0 ms        0.8 s  ! AWAITING_REQUEST: HEAD_RECEIVED -> CLOSED",
@@ -124,9 +125,9 @@ def test_watch_says_when_it_was_too_slow() -> None:
     answers = [one(path=[passage(5062.0)]), one(path=[passage(5100.0 + n) for n in range(3)]), GoneError("gone")]
     status, out, err, _ = run("watch", ["17"], {"/connections/17": answers})
     assert status == 0
-    assert out.splitlines()[3] == "some passages were too fast to be seen"
+    assert out.splitlines()[3] == "some transitions were too fast to be seen"
     assert len(out.splitlines()) == 7
-    assert err == "It has ended, and is forgotten already.\n"
+    assert err == "It has ended, and is no longer remembered.\n"
 
 
 def test_watch_of_nobody() -> None:
@@ -157,7 +158,9 @@ def test_close_does_nothing_without_a_yes() -> None:
 
 
 def test_close_with_nobody_to_ask_wants_yes_on_the_command_line() -> None:
-    with pytest.raises(UsageError, match="nothing was closed: there is nobody to ask; add --yes to close these 2"):
+    with pytest.raises(
+        UsageError, match="nothing was closed: standard input is not a terminal; add --yes to close these 2"
+    ):
         run("close", ["--older", "5"], {"/close": [WOULD, DONE]})
     status, _, err, _ = run("close", ["--older", "5", "--yes"], {"/close": [WOULD, DONE]})
     assert (status, err) == (0, "")
@@ -187,15 +190,33 @@ def test_close_by_number() -> None:
 def test_close_of_what_went_meanwhile_is_no_success() -> None:
     status, out, err, _ = run("close", ["17", "--yes"], {"/connections/17": one()})
     assert (status, out.splitlines()[-1]) == (1, "0 connections closed.")
-    assert "1 connection not closed (17): they had ended before, or the loop is blocked" in err
+    assert "1 connection not closed (17): they had already ended, or the loop is blocked" in err
 
 
 def test_close_of_none() -> None:
     status, out, err, _ = run("close", ["--older", "5"], {"/close": WOULD | {"would_close": 0, "rows": []}})
-    assert (status, out, err) == (1, "", "There is none to close.\n")
+    assert (status, out, err) == (1, "", "There is nothing to close.\n")
 
 
 @pytest.mark.parametrize("words", [[], ["17", "--older", "5"]])
 def test_close_wants_numbers_or_filters(words: list[str]) -> None:
     with pytest.raises(UsageError, match="say which to close"):
         run("close", words, {})
+
+
+# --- page
+
+
+def test_page_prints_a_link_and_nothing_else() -> None:
+    status, out, err, client = run("page", [], {"/key": {"key": "a-key"}})
+    assert (status, out, err) == (0, f"http://{client.address}/#key:a-key\n", "")
+    assert client.asked == [("POST", "/key", {})]
+
+
+def test_page_of_a_unix_socket_says_how_a_browser_reaches_it() -> None:
+    client: Any = FakeClient({"/key": {"key": "a-key"}})
+    out, err = io.StringIO(), io.StringIO()
+    client.address = "unix:/run/x.sock"
+    assert commands.page(client, Namespace(), Streams(out, err, io.StringIO())) == 0
+    assert out.getvalue() == "http://127.0.0.1:8001/#key:a-key\n"
+    assert "ssh -N -L 8001:/run/x.sock HOST" in err.getvalue()

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.xray.terminal.details import details
-from server.xray.terminal.text import Style
+from clerestory.server.xray.terminal.details import details
+from clerestory.server.xray.terminal.text import Style
 from tests.server.xray.terminal.samples import deadline, ended, idle, one, passage
 
 
@@ -63,6 +63,27 @@ def test_a_paced_deadline_says_what_would_put_it_off() -> None:
     assert "  deadline    none" in details(one(deadline=None), Style())
 
 
+def test_where_an_application_waits_is_shown_as_a_traceback_is() -> None:
+    stack = [
+        {"file": "shop/web.py", "line": 12, "function": "order", "code": "return await fetch_order(7)"},
+        {"file": "shop/\x1b.py", "line": 41, "function": "fetch_order", "code": ""},
+    ]
+    lines = details(one(stack=stack), Style())
+    at = lines.index("  Where it waits (innermost call last):")
+    assert lines[at + 1 : at + 5] == [
+        '    File "shop/web.py", line 12, in order',
+        "      return await fetch_order(7)",
+        '    File "shop/\\x1b.py", line 41, in fetch_order',
+        "",
+    ]
+    assert not any("Where it waits" in line for line in details(one(stack=[]), Style()))
+
+
+def test_what_has_no_descriptor_has_a_name_and_no_peer() -> None:
+    lines = details(one(id="application:4", descriptor=-4, peer="17-3"), Style())
+    assert "  name        17-3, begun 62.0 s ago" in lines
+
+
 def test_another_machine_has_no_peer_to_speak_of() -> None:
     lines = details(one(id="wakeup:5", peer="", age=None, request="", fields=[], spent={}, path=[]), Style())
     assert not any("peer" in line or "request" in line for line in lines)
@@ -78,3 +99,9 @@ def test_every_line_fits(width: int) -> None:
 def test_fields_and_targets_are_made_printable() -> None:
     text = "\n".join(details(one(fields=[["x-\x1b", "\x07"]], request="GET /\x9b"), Style()))
     assert all(c.isprintable() or c == "\n" for c in text)
+
+
+def test_what_tls_has_agreed_upon_is_shown() -> None:
+    lines = details(one(tls="TLSv1.3, TLS_AES_256_GCM_SHA384"), Style())
+    assert "  TLS         TLSv1.3, TLS_AES_256_GCM_SHA384" in lines
+    assert not any("TLS" in line for line in details(one(tls=""), Style()))

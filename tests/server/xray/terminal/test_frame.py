@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.xray.terminal.client import JSON
-from server.xray.terminal.frame import Sight, frame
-from server.xray.terminal.text import Style
-from server.xray.terminal.view import Mode, Order, View
+from clerestory.server.xray.terminal.client import JSON
+from clerestory.server.xray.terminal.frame import Sight, frame
+from clerestory.server.xray.terminal.text import Style
+from clerestory.server.xray.terminal.view import Mode, Order, View
 from tests.server.xray.terminal.samples import STATES, TABLES, idle, one, row, snapshot
 
 BANNER = {
@@ -64,7 +64,7 @@ def test_what_is_filtered_and_sorted_is_said() -> None:
     shown.matched, shown.total = 2, 5000
     view = View({"state": "READING_HEAD"}, "-bytes_in")
     assert any(
-        line.endswith("2 of 5,000 with state=READING_HEAD, by bytes in, turned round")
+        line.endswith("2 of 5,000 with state=READING_HEAD, by bytes in, reversed")
         for line in frame(shown, view, Style(100), 24)
     )
 
@@ -87,7 +87,7 @@ def test_the_modes_have_their_own_bottom_line() -> None:
     assert last(View(message="1 connection closed")) == "1 connection closed"
     assert last(View(mode=Mode.DETAILS)) == "up and down scroll  c close  escape back  q quit"
     assert frame(sight(), View(mode=Mode.HELP), Style(50), 24)[-1] == "any key goes back  q quit"
-    assert "held still" in frame(sight(), View(paused=True), Style(100), 24)[0]
+    assert "paused" in frame(sight(), View(paused=True), Style(100), 24)[0]
 
 
 def test_one_connection_and_the_help_take_the_screen() -> None:

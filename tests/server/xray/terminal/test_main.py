@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from server.xray.runtime import Running
-from server.xray.terminal import main as module
-from server.xray.terminal.main import main
+from clerestory.server.xray.serve.runtime import Running
+from clerestory.server.xray.terminal import main as module
+from clerestory.server.xray.terminal.main import main
 from tests.server.xray.terminal.samples import listed, row, snapshot
 from tests.server.xray.terminal.test_client import answering
 
@@ -27,7 +27,7 @@ def test_a_command_is_done(capsys: pytest.CaptureFixture[str]) -> None:
             2,
             "clerestory: unrecognized arguments: --bogus (clerestory ps --help",
         ),
-        (["ps", "--xray", "nonsense"], 2, "clerestory: 'nonsense' is no address of an x-ray"),
+        (["ps", "--xray", "nonsense"], 2, "clerestory: 'nonsense' is not the address of an x-ray"),
         (["close", "--xray", "127.0.0.1:9"], 2, "clerestory: say which to close"),
     ],
 )
@@ -42,17 +42,17 @@ def test_what_is_not_there_is_a_no(capsys: pytest.CaptureFixture[str]) -> None:
     with answering((404, {"detail": "77 is not there"})) as (address, _):
         assert main(["show", "77", "--xray", address]) == 1
     assert capsys.readouterr().err == (
-        "clerestory: There is no connection 77, nor is it remembered: ps lists those there are.\n"
+        "clerestory: There is no connection 77, open or remembered: ps lists the open ones.\n"
     )
 
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", "--help"]) == 0
-    assert "usage: python -m server top" in capsys.readouterr().out
+    assert "usage: clerestory top" in capsys.readouterr().out
 
 
 def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> Running:
+    def interrupt(*_: object, **__: object) -> Running:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "choose", interrupt)
@@ -62,7 +62,7 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_reads_us_may_stop_reading() -> None:
     many = listed(*[row(id=str(number)) for number in range(20_000)])
     with answering((200, many), (200, snapshot())) as (address, _):
-        command = [sys.executable, "-m", "server", "ps", "--xray", address]
+        command = [sys.executable, "-m", "clerestory", "ps", "--xray", address]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"ID")
@@ -72,8 +72,20 @@ def test_who_reads_us_may_stop_reading() -> None:
 
 
 def test_it_starts_without_what_serves() -> None:
-    code = "import sys, json, server.__main__, server.xray.terminal.top, server.xray.terminal.main as m; "
-    code += "print(json.dumps(sorted(sys.modules)))"
+    code = (
+        "import sys, json, clerestory.__main__\n"
+        "import clerestory.server.xray.terminal.top, clerestory.server.xray.terminal.main\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", code]))
-    foreign = ("server.loop", "server.cli", "server.listener", "statemachines", "handlers", "transitions", "structlog")
-    assert [name for name in loaded if name.startswith((*foreign, "asyncio", "h11"))] == []
+    foreign = (
+        "clerestory.server.loop.loop",
+        "clerestory.server.cli.main",
+        "clerestory.server.net.listener",
+        "clerestory.statemachines.",
+        "clerestory.handlers",
+        "transitions",
+        "structlog",
+    )
+    found = [name for name in loaded if name.startswith((*foreign, "asyncio", "h11"))]
+    assert found == ["clerestory.statemachines.contract"]  # which holds names only: the poller's

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.xray.terminal.screen import ENTER, LEAVE, Screen, keys_of
+from clerestory.server.xray.terminal.screen import ENTER, LEAVE, Screen, keys_of
+from clerestory.server.xray.terminal.waits import Ended, Waits
 from tests.support.waiting import eventually
 
 
@@ -36,6 +37,11 @@ def read_all(person: int) -> bytes:
 
 def cooked(descriptor: int) -> bool:
     return bool(termios.tcgetattr(descriptor)[3] & termios.ICANON)
+
+
+def wait_for_a_signal(screen: Screen) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    screen.keys()
 
 
 @pytest.mark.parametrize(
@@ -84,9 +90,11 @@ def test_it_is_put_back_after_an_error_and_after_a_signal(ends: tuple[int, int])
         raise ZeroDivisionError
     assert cooked(program)
     assert read_all(person).endswith(LEAVE)
-    with pytest.raises(SystemExit) as raised, Screen(program, program).shown(0.1):
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert raised.value.code == 128 + signal.SIGTERM
+    waits = Waits()
+    screen = Screen(program, program, waits)
+    with waits.taken(), pytest.raises(Ended) as raised, screen.shown(60):
+        wait_for_a_signal(screen)
+    assert raised.value.number == signal.SIGTERM
     assert cooked(program)
     assert read_all(person).endswith(LEAVE)
 

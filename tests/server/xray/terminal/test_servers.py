@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from server.xray import runtime
-from server.xray.runtime import Running
-from server.xray.terminal.client import Client, XRayError
-from server.xray.terminal.servers import choose
+from clerestory.server.xray.serve import runtime
+from clerestory.server.xray.serve.runtime import Running
+from clerestory.server.xray.terminal.client import Client, XRayError
+from clerestory.server.xray.terminal.servers import choose
 
 MAIL = Running(4711, "http://127.0.0.1:8001/", "mail's token", "the built-in mail site")
 SHOP = Running(4712, "unix:/run/shop.sock", "shop's token", "the application \x1bshop")
@@ -30,7 +30,7 @@ def test_the_only_one() -> None:
 
 
 def test_none_says_what_to_do() -> None:
-    with pytest.raises(XRayError, match=r"start one with python -m server, or say .*: --xray 127\.0\.0\.1:8001"):
+    with pytest.raises(XRayError, match=r"start one with clerestory, or say .*: --xray 127\.0\.0\.1:8001"):
         choose(running=[])
 
 
@@ -46,7 +46,7 @@ def test_several_are_listed() -> None:
 
 def test_by_its_number() -> None:
     assert choose(pid=4712, running=[MAIL, SHOP]).address == "unix:/run/shop.sock"
-    with pytest.raises(XRayError, match="no server with an x-ray has the process number 1:"):
+    with pytest.raises(XRayError, match="no server with an x-ray has the process id 1:"):
         choose(pid=1, running=[MAIL, SHOP])
 
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from server.xray.terminal.streams import Streams
+from clerestory.server.xray.terminal.streams import Streams
 
 
 def streams(keys: str = "") -> tuple[Streams, io.StringIO, io.StringIO]:

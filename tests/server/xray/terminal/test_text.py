@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.xray.terminal.text import Style, bare, count_of, fold, shorten, size, span, style_of
+from clerestory.server.xray.terminal.text import Style, bare, count_of, fold, shorten, size, span, style_of
 
 
 @given(st.text())

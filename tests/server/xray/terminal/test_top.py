@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from server.xray.terminal.arguments import UsageError
-from server.xray.terminal.client import Client, XRayError
-from server.xray.terminal.screen import Screen
-from server.xray.terminal.streams import Streams
-from server.xray.terminal.top import Top, top
-from server.xray.terminal.view import View
+from clerestory.server.xray.terminal.arguments import UsageError
+from clerestory.server.xray.terminal.client import Client, XRayError
+from clerestory.server.xray.terminal.screen import Screen
+from clerestory.server.xray.terminal.streams import Streams
+from clerestory.server.xray.terminal.top import Top, top
+from clerestory.server.xray.terminal.view import View
 from tests.server.xray.terminal.samples import FakeClient, idle, listed, one, row, snapshot
 
 
@@ -99,7 +99,7 @@ def test_all_of_a_filter_are_counted_asked_about_and_closed() -> None:
     state = {"state": "AWAITING_REQUEST"}
     assert posts(client) == [("/close", state), ("/close", state | {"confirm": 1})]
     assert screen.shown[-2][-1] == "close 2 connections with state=AWAITING_REQUEST? [y/N]"
-    assert screen.shown[-1][-1] == "1 connection closed, 1 had gone, or the loop is blocked"
+    assert screen.shown[-1][-1] == "1 connection closed, 1 had already ended, or the loop is blocked"
 
 
 def test_a_server_that_goes_is_said_and_looked_for_again() -> None:

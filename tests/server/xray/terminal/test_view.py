@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.xray.terminal.arguments import SORTS
-from server.xray.terminal.view import STATES, Mode, Order, View, read_filter
-from statemachines.connection import TABLE
+from clerestory.server.xray.terminal.arguments import SORTS
+from clerestory.server.xray.terminal.view import STATES, Mode, Order, View, read_filter
+from clerestory.statemachines.connection import TABLE
 from tests.server.xray.terminal.samples import idle, row
 
 ROWS = [row(id="17"), idle(1), idle(2)]
@@ -77,7 +77,7 @@ def test_a_filter_that_is_none_is_said_and_changes_nothing() -> None:
     press(view, "escape", "/", *"colour=red", "enter")
     assert (view.mode, view.message) == (
         Mode.TABLE,
-        "colour= is no filter: there are state, older, peer, path and kind",
+        "colour= is not a filter: there are state, older, peer, path and kind",
     )
     press(view, "/", *"older=soon", "enter")
     assert "write seconds" in view.message

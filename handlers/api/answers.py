@@ -1,0 +1,34 @@
+"""What a handler may return instead of a Response: a dict or a list is JSON, a str is text, bytes are bytes.
+
+A Response never comes here. A pair of a body and a status is not an answer: `text_response("no", 404)` says the same,
+and says what it is.
+"""
+
+from clerestory.handlers.api.messages import Response, json_response, text_response
+
+_BYTES = ((b"content-type", b"application/octet-stream"),)
+
+
+def response_of(answer: object, steps: object = None) -> Response:
+    """`answer` as a response; `steps` is the coroutine that returned it, if one did. Raises TypeError for what is no
+    answer, and as `json_response` does."""
+    if isinstance(answer, str):
+        return text_response(answer)
+    if isinstance(answer, dict | list):
+        return json_response(answer)
+    if isinstance(answer, bytes):
+        return Response(answer, 200, _BYTES)
+    who, kind = place_of(steps) or "the handler", type(answer).__name__
+    raise TypeError(f"{who} returned {kind}, not a Response, dict, list, str or bytes{_hint(answer)}")
+
+
+def _hint(answer: object) -> str:
+    if answer is None:
+        return ": is a `return` missing? An answer without a body is Response(status=204)"
+    return ": give the status to json_response or text_response" if isinstance(answer, tuple) else ""
+
+
+def place_of(steps: object) -> str:
+    """Where a coroutine's function stands, for a message: `show (shop/orders.py:41)`; empty where it is none."""
+    code = getattr(steps, "cr_code", None)
+    return f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""

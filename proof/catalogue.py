@@ -1,0 +1,29 @@
+"""Which worlds are explored, and how large: what is quick runs in ./check, the rest by `python -m proof`."""
+
+from proof.world import World
+from proof.worlds.database import database
+from proof.worlds.gateway import gateway
+from proof.worlds.process import draining
+from proof.worlds.threads import threads
+
+
+def quick() -> list[World]:
+    """The small worlds: some seconds together."""
+    return [threads(1), draining(1, 1, 1, 1), database(1, 1, 1), gateway(1, 0, 0)]
+
+
+def full() -> list[World]:
+    """Every world, in the size that is published: some minutes together."""
+    return [
+        threads(2),
+        draining(2, 1, 2, 2),
+        database(1, 2, 1),
+        database(2, 1, 1),
+        gateway(1, 1, 1),
+        gateway(2, 0, 0),
+    ]
+
+
+def for_mutants() -> list[World]:
+    """Worlds that are small enough to be explored some hundred times."""
+    return [draining(1, 1, 1, 1), database(1, 2, 1), gateway(1, 1, 1), threads(2)]

@@ -1,0 +1,114 @@
+"""listener x process x connections: a drain, while clients still come.
+
+backlog   clients that wait to be accepted
+coming    clients that have not tried to connect yet
+drains    the drain has begun
+due       a connection that became idle in the drain is to be closed after a while (Service.await_last_request)
+signals   signals that may still come
+"""
+
+from clerestory.statemachines import listener, process
+from proof.world import Always, Event, Eventually, Part, Way, Ways, World
+from proof.worlds.clients import client, indent
+
+
+def draining(clients: int = 2, requests: int = 1, coming: int = 2, signals: int = 2) -> World:
+    """A process with a listener and room for `clients` connections; `coming` clients connect, one after the other."""
+    made = [
+        client(i, requests=0, born=False, ended=_ended(clients), renewed=f"if drains:\n    due{i} = 1\n")
+        for i in range(clients)
+    ]
+    variables = {name: value for one in made for name, value in one.variables.items()}
+    variables |= {f"due{i}": 0 for i in range(clients)}
+    events = [
+        Event("peers", "coming > 0 and alive(l)", "coming -= 1\nbacklog += 1", name="connects"),
+        *(
+            Event(
+                f"timer {i}",
+                f"due{i} == 1 and alive(c{i})",
+                f"due{i} = 0\noffer(c{i}, DRAIN_STARTED)",
+                name=f"c{i}: its last chance passes",
+            )
+            for i in range(clients)
+        ),
+    ]
+    there = " or ".join(f"alive(c{i})" for i in range(clients))
+    return World(
+        "process",
+        "a process x its listener x connections that come and go",
+        [_process(clients, there), _listener(clients, requests), *(one.part for one in made)],
+        variables | {"backlog": 0, "coming": coming, "drains": 0, "signals": signals},
+        events,
+        [
+            *(one for each in made for one in each.always),
+            Always("a process that has stopped has no connections", f"alive(p) or not ({there})"),
+            Always("a process that has stopped does not listen", "alive(p) or not alive(l)"),
+            Always("no client is left in the backlog of a listener that is closed", "alive(l) or backlog == 0"),
+        ],
+        [
+            *(one for each in made for one in each.eventually),
+            Eventually("a drain ends", "drains", "not alive(p)"),
+            Eventually("who waits to be accepted is accepted, or refused", "backlog > 0 and drains", "backlog == 0"),
+        ],
+        [
+            f"room for {clients} connections; {coming} clients come, {requests} request(s) each",
+            f"at most {signals} signals",
+        ],
+    )
+
+
+def _ended(clients: int) -> str:
+    there = " or ".join(f"alive(c{i})" for i in range(clients))
+    return f"""
+offer(l, CONNECTION_ENDED)
+if not ({there}):
+    offer(p, CONNECTIONS_ENDED)
+"""
+
+
+def _process(clients: int, there: str) -> Part:
+    close_listeners = "drains = 1\noffer(l, DRAIN_STARTED)\ntell(p, LISTENERS_CLOSED)"
+    close_idle = "".join(f"if alive(c{i}):\n    offer(c{i}, DRAIN_STARTED)\n" for i in range(clients))
+    cut_off = "".join(f"if alive(c{i}):\n    offer(c{i}, CLOSE_ORDERED)\n" for i in range(clients))
+    ways: Ways = {
+        "read_signals": [
+            Way("SIGNAL_RECEIVED", "signals -= 1", "signals > 0"),
+        ],
+        "announce": [Way("", "begin(l)")],
+        "close_listeners": [Way("", close_listeners)],
+        "close_idle": [Way("", close_idle)],
+        "cut_off": [Way("", cut_off)],
+    }
+    listening = Event("operator", "at(p, STARTING)", "", "p", "LISTENING", "p: listens")
+    guards = {"has_nothing_under_way": f"not ({there})"}
+    return Part("p", process.TABLE, True, ways, guards, "drains = 1", outside=(listening,))
+
+
+def _listener(clients: int, requests: int) -> Part:
+    room = " or ".join(f"not alive(c{i})" for i in range(clients))
+    fresh = "".join(
+        f"{'el' * (i > 0)}if not alive(c{i}):\n"
+        + indent(f"begin(c{i})\nleft{i} = {requests}\ndue{i} = drains\nbacklog -= 1")
+        for i in range(clients)
+    )
+    again = f"if backlog > 0:\n{indent(fresh)}"
+    accept = [
+        Way("", fresh, f"backlog > 0 and ({room})"),
+        Way("CAPACITY_REACHED", "", f"backlog > 0 and not ({room})"),
+        Way("DESCRIPTORS_EXHAUSTED", "", "backlog > 0"),
+        Way("SOCKET_LOST", "backlog = 0\ncoming = 0"),
+    ]
+    refuse = [
+        Way("", "backlog = 0", "backlog > 0"),
+        Way("DESCRIPTORS_EXHAUSTED"),
+        Way("SOCKET_LOST", "backlog = 0\ncoming = 0"),
+    ]
+    ways: Ways = {
+        "accept": accept,
+        "accept_backlog": [Way("", f"{again}{again}backlog = 0")],
+        "refuse": [*refuse, Way("ROOM_FOUND", "", room)],
+        "refuse_waiting": [*refuse, Way()],
+        "refuse_backlog": [Way("", "backlog = 0")],
+        "notice_loss": [Way("SOCKET_LOST", "backlog = 0\ncoming = 0")],
+    }
+    return Part("l", listener.TABLE, False, ways, {"has_room": room})

@@ -1,0 +1,251 @@
+"""The options that say what is served."""
+
+from typing import get_args
+
+from clerestory.server.cli.interfaces import Interface, LifespanMode, SpecVersion
+from clerestory.server.cli.options.bounds import APPLICATION
+from clerestory.server.cli.options.option import Goal, Group, Option
+from clerestory.server.cli.values import (
+    CACHE_RULE,
+    DIRECTORY,
+    FIELD,
+    MOUNT,
+    NETWORKS,
+    PATH,
+    SWITCH,
+    TEXT,
+    URL,
+    Kind,
+    choice,
+)
+from clerestory.server.options import LoopName
+
+SERVING = Group("serving", "What is served")
+STATIC = Group("static", "A directory: TARGET is its path")
+PROXY = Group("proxy", "A reverse proxy: TARGET is http://HOST:PORT or https://HOST:PORT")
+
+_APPLICATION = frozenset({Goal.APPLICATION})
+_DIRECTORY = frozenset({Goal.DIRECTORY})
+_PROXY = frozenset({Goal.PROXY})
+
+SERVING_OPTIONS = (
+    Option(
+        "target",
+        SERVING,
+        TEXT,
+        None,
+        "Serve this: a directory's files; module:attribute, an ASGI or WSGI application or a router; "
+        "http://HOST:PORT or https://HOST:PORT, what is served there",
+        default_help="the built-in mail site",
+        meanings=("directory", "root", "docroot", "document-root", "d", "dir", "app", "a", "serve"),
+    ),
+    Option(
+        "mount",
+        SERVING,
+        MOUNT,
+        (),
+        "Serve a further target under this path, such as /static=site/ or /api=http://127.0.0.1:9000; what "
+        "serves it sees its path without the prefix",
+        default_help="nothing",
+        brief="Serve a target under a path; repeatable",
+        repeated=True,
+        meanings=("route", "location", "static", "static-path", "path"),
+    ),
+    Option(
+        "database",
+        SERVING,
+        URL,
+        None,
+        "Keep the built-in mail site's messages in sqlite:///PATH or postgresql://USER@HOST/NAME",
+        default_help="in memory, with a thousand samples",
+        meanings=("db", "dsn"),
+        goals=frozenset({Goal.MAIL_SITE}),
+    ),
+    Option(
+        "listing",
+        STATIC,
+        SWITCH,
+        False,
+        "List a directory that has no index.html",
+        brief="List a directory that has no index.html",
+        meanings=("autoindex", "browse", "index", "list", "ls", "dirlist", "directory-listing"),
+        goals=_DIRECTORY,
+    ),
+    Option(
+        "fallback",
+        STATIC,
+        PATH,
+        None,
+        "Answer with this file of the directory, such as index.html, at every path where there is nothing and whose "
+        "last part has no dot: for a single-page application",
+        default_help="404; the directory's own 404.html, if it has one",
+        meanings=(
+            "spa",
+            "single",
+            "single-page",
+            "history",
+            "try-files",
+            "history-api-fallback",
+            "not-found",
+            "rewrite",
+        ),
+        goals=_DIRECTORY,
+    ),
+    Option(
+        "cache_control",
+        STATIC,
+        CACHE_RULE,
+        (),
+        "Send this Cache-Control with the paths that the pattern matches, such as *.js=max-age=3600 or "
+        "/assets/*=immutable; the first that matches holds",
+        default_help="no-cache for all",
+        repeated=True,
+        meanings=("cache", "expires", "max-age"),
+        goals=_DIRECTORY,
+    ),
+    Option(
+        "header",
+        STATIC,
+        FIELD,
+        (),
+        "Send this field with every response of the directory, such as 'X-Frame-Options: DENY'",
+        default_help="none",
+        repeated=True,
+        meanings=("headers", "add-header", "field"),
+        goals=_DIRECTORY,
+    ),
+    Option(
+        "types",
+        STATIC,
+        PATH,
+        None,
+        "Add the media types of further file name extensions from this file, whose lines are like those of "
+        "/etc/mime.types: image/png png",
+        meanings=("mime-types", "mime", "media-types", "content-types"),
+        goals=_DIRECTORY,
+    ),
+    Option(
+        "interface",
+        APPLICATION,
+        choice(get_args(Interface), "INTERFACE"),
+        "auto",
+        "Call TARGET as asgi, wsgi or router (a function of one request); auto sees it from its parameters",
+        meanings=("protocol", "k", "worker-class"),
+        goals=_APPLICATION,
+    ),
+    Option(
+        "factory",
+        APPLICATION,
+        SWITCH,
+        False,
+        "Call TARGET without arguments: it returns the application",
+        goals=_APPLICATION,
+    ),
+    Option(
+        "app_dir",
+        APPLICATION,
+        DIRECTORY,
+        "",
+        "Import the application's module from this directory",
+        default_help="this directory",
+        spellings=("chdir",),
+        meanings=("pythonpath", "working-directory"),
+        goals=_APPLICATION,
+    ),
+    Option(
+        "lifespan",
+        APPLICATION,
+        choice(get_args(LifespanMode), "LIFESPAN"),
+        "auto",
+        "Run an ASGI application's start-up and shutdown: on (they must succeed), off, or auto",
+        goals=_APPLICATION,
+    ),
+    Option(
+        "root_path",
+        APPLICATION,
+        Kind("PATH", str),
+        "",
+        "Tell the application that it is mounted at this path, which a proxy in front removes from each request",
+        default_help="none",
+        meanings=("prefix", "script-name", "url-prefix", "base-path", "base-url"),
+        goals=_APPLICATION,
+    ),
+    Option(
+        "asgi_spec",
+        APPLICATION,
+        choice(get_args(SpecVersion), "SPEC"),
+        "2.4",
+        "Tell an ASGI application this version of the specification: 2.4 (send() raises when the client has gone) or "
+        "2.3 (receive() returns http.disconnect)",
+        goals=_APPLICATION,
+    ),
+    Option(
+        "loop",
+        APPLICATION,
+        choice(get_args(LoopName), "LOOP"),
+        "auto",
+        "Run inside this event loop: asyncio, uvloop, or auto (the faster of them for an ASGI application, else none)",
+        meanings=("event-loop", "uvloop"),
+    ),
+    Option(
+        "trust",
+        PROXY,
+        NETWORKS,
+        (),
+        "Believe what a peer in this network says of its client in Forwarded and X-Forwarded-*",
+        default_help="no peer",
+        brief="Believe the forwarding fields of this network",
+        repeated=True,
+        spellings=("forwarded-allow-ips",),
+        meanings=("trusted-proxies", "trusted-hosts", "real-ip", "set-real-ip-from", "trust-proxy"),
+        goals=_PROXY | _APPLICATION | _DIRECTORY,
+    ),
+    Option(
+        "proxy_headers",
+        PROXY,
+        SWITCH,
+        False,
+        "Believe Forwarded and X-Forwarded-* from this machine: the same as --trust 127.0.0.0/8,::1",
+        goals=_PROXY | _APPLICATION | _DIRECTORY,
+    ),
+    Option(
+        "upstream",
+        PROXY,
+        URL,
+        (),
+        "Send requests to this http:// or https:// server, too; each goes to the one with the fewest under way",
+        metavar="URL",
+        repeated=True,
+        meanings=("backend", "proxy-pass", "proxy", "reverse-proxy", "to", "server"),
+        goals=_PROXY,
+    ),
+    Option(
+        "upstream_host",
+        PROXY,
+        SWITCH,
+        False,
+        "Send an upstream its own host and port in Host, not those that the client asked for",
+        meanings=("change-host", "change-host-header", "preserve-host"),
+        goals=_PROXY,
+    ),
+    Option(
+        "upstream_ca",
+        PROXY,
+        PATH,
+        None,
+        "Verify the certificates of https:// upstreams by the authorities in this PEM file; they are always verified",
+        default_help="the authorities that the system trusts",
+        meanings=("proxy-ssl-trusted-certificate", "cacert", "insecure"),
+        goals=_PROXY,
+    ),
+    Option(
+        "probe",
+        PROXY,
+        Kind("PATH", str),
+        None,
+        "Ask each upstream for this path every 5 seconds, and prefer those that answer below 500",
+        default_help="do not ask",
+        meanings=("health-check", "healthcheck", "health-path"),
+        goals=_PROXY,
+    ),
+)

@@ -1,0 +1,185 @@
+"""The library `h2` as the codec of one connection: a whole frame in, events out; and frames to be sent.
+
+What it is used for is what it knows best: field compression, the states of streams, flow control. What it does not do
+as we want is done beside it:
+
+- It ends the connection for one request's malformed field or wrong length: these are judged by us (server.http2.heads,
+  server.http2.stream), and end their stream alone.
+- It ends the connection for one stream too many, and reads nothing more after GOAWAY: both are ours, too.
+
+The only module that imports the library, and imported only where HTTP/2 is spoken.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import Event
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from h2.stream import H2Stream
+from hyperframe.frame import GoAwayFrame, SettingsFrame
+
+from clerestory.server.config import Limits
+from clerestory.server.http2.frames import PREFACE, Violation
+
+WINDOW = 65_535
+"""The window that a connection and each of its streams begins with (RFC 9113 section 6.9.2)."""
+
+NO_RFC7540_PRIORITIES = 0x9
+"""RFC 9218 section 2.1: we heed no priorities of the old kind."""
+
+REMEMBERED = 256
+"""Streams that have ended of which the library remembers how."""
+
+SLACK = 1 << 20
+"""Streams beyond ours that the library lets be open: it is we who refuse one too many, and that stream alone."""
+
+_CONFIGURATION = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    validate_inbound_headers=False,
+    normalize_inbound_headers=False,
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+)
+
+
+class _Stream(H2Stream):
+    """Holds no Content-Length against the data: we do, and end the stream alone."""
+
+    def _initialize_content_length(self, headers: object) -> None:
+        """Expect nothing."""
+
+
+class _Connection(H2Connection):
+    MAX_CLOSED_STREAMS = REMEMBERED
+
+    def _begin_new_stream(self, *arguments: Any, **named: Any) -> H2Stream:
+        stream = super()._begin_new_stream(*arguments, **named)
+        stream.__class__ = _Stream
+        return stream
+
+
+class Codec:
+    """The codec of one connection. `output` are the frames that are to be sent."""
+
+    __slots__ = ("_library", "_list_size", "output")
+
+    def __init__(self, limits: Limits) -> None:
+        self._library = library = _Connection(_CONFIGURATION)
+        self._list_size = list_size(limits)
+        library.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: limits.http2_max_streams + SLACK,
+                SettingCodes.INITIAL_WINDOW_SIZE: max(WINDOW, limits.http2_window),
+                SettingCodes.MAX_HEADER_LIST_SIZE: 2 * self._list_size,
+            },
+        )
+        library.decoder.max_header_list_size = 2 * self._list_size
+        self.output = bytearray()
+
+    def begin(self, limits: Limits) -> None:
+        """Say our settings, and open the connection's window as far as it goes."""
+        library = self._library
+        library.initiate_connection()
+        library.receive_data(PREFACE)  # it has been taken from what the client sends (server.http2.frames)
+        library.clear_outbound_data_buffer()
+        frame = SettingsFrame(0)
+        frame.settings = {
+            int(SettingCodes.MAX_CONCURRENT_STREAMS): limits.http2_max_streams,
+            int(SettingCodes.INITIAL_WINDOW_SIZE): max(WINDOW, limits.http2_window),
+            int(SettingCodes.MAX_HEADER_LIST_SIZE): self._list_size,
+            NO_RFC7540_PRIORITIES: 1,
+        }
+        self.output += frame.serialize()
+        if limits.http2_max_unread > WINDOW:
+            self.open_window(0, limits.http2_max_unread - WINDOW)
+
+    def receive(self, frame: bytes) -> list[Event]:
+        """What a whole frame says. Raises Violation."""
+        library = self._library
+        try:
+            events = library.receive_data(frame)
+        except ProtocolError as error:
+            library.clear_outbound_data_buffer()
+            raise Violation(int(error.error_code), f"{str(error).rstrip('.')}.") from error
+        self._gather()
+        return events
+
+    def _gather(self) -> None:
+        self.output += self._library.data_to_send()
+
+    def take(self) -> bytes:
+        """The frames that are to be sent, which are forgotten."""
+        output, self.output = self.output, bytearray()
+        return bytes(output)
+
+    # --- what is sent
+
+    def send_head(self, stream: int, fields: Iterable[tuple[bytes, bytes]], ended: bool) -> None:
+        """A field section: of a response, an interim response, or trailers."""
+        with suppress(ProtocolError):  # the client has reset it, and its machine is told next
+            self._library.send_headers(stream, fields, end_stream=ended)
+        self._gather()
+
+    def send_data(self, stream: int, data: bytes, ended: bool) -> None:
+        """A piece of a body, no longer than its windows and a frame admit."""
+        with suppress(ProtocolError):
+            self._library.send_data(stream, data, end_stream=ended)
+        self._gather()
+
+    def reset(self, stream: int, code: int) -> None:
+        """End a stream, unless it has ended."""
+        with suppress(ProtocolError):
+            self._library.reset_stream(stream, code)
+        self._gather()
+
+    def goaway(self, last: int, code: int, reason: str = "") -> None:
+        """Say that no stream behind `last` is served. The library is not told: it would say nothing more."""
+        self.output += GoAwayFrame(
+            0, last_stream_id=last, error_code=code, additional_data=reason.encode("ascii", "replace")
+        ).serialize()
+
+    # --- flow control
+
+    def window(self, stream: int) -> int:
+        """How many bytes the client admits, of this stream and of the connection."""
+        try:
+            return self._library.local_flow_control_window(stream)
+        except ProtocolError:  # it has ended
+            return 0
+
+    def window_of(self, stream: int) -> int:
+        """How many bytes the client admits of this stream, whatever it admits of the connection."""
+        found = self._library.streams.get(stream)
+        return int(found.outbound_flow_control_window) if found is not None else 0
+
+    def connection_window(self) -> int:
+        """How many bytes the client admits of the connection."""
+        return self._library.outbound_flow_control_window
+
+    def received_window(self, stream: int) -> int:
+        """How many bytes of this stream we admit."""
+        try:
+            return self._library.remote_flow_control_window(stream)
+        except ProtocolError:  # it has ended
+            return 0
+
+    def longest(self) -> int:
+        """Bytes of DATA in one frame."""
+        return self._library.max_outbound_frame_size
+
+    def open_window(self, stream: int, size: int) -> None:
+        """Admit so many bytes more of a stream, unless it has ended; of the connection where it is 0."""
+        with suppress(ProtocolError):
+            self._library.increment_flow_control_window(size, stream or None)
+        self._gather()
+
+
+def list_size(limits: Limits) -> int:
+    """How long a field section may be, as RFC 9113 section 6.5.2 counts, and HTTP/1.1's limits admit."""
+    return limits.max_head + 32 * limits.max_fields

@@ -1,0 +1,144 @@
+"""The sampler: a few times a second, the lines of the application in which requests wait.
+
+It runs on the x-ray's thread. It looks at connections that wait for an operation, at most LONGEST seconds a time; where
+there are more of them than that allows, it goes on with the others the next time. A request is seen the more often the
+longer it waits, so the lines that are seen of a route's requests are told in the shares of the time that they take.
+
+A line is the innermost one outside of the libraries and of ours: in the application's task, in the thread that runs the
+application or its function, or else in the handler that awaits.
+"""
+
+from typing import Any
+
+from clerestory.handlers.asgi.stack import frames_of, is_library, short
+from clerestory.handlers.wsgi.place import is_ours, place_of
+from clerestory.server.connection.service import Service
+from clerestory.server.connection.waiting import PLACES
+from clerestory.server.loop.loop import Loop
+from clerestory.server.xray.observe.profile import Profile
+from clerestory.server.xray.observe.shares import Line
+from clerestory.statemachines.engine import Machine
+
+INTERVAL = 0.2
+"""Seconds between two looks: a request of a second is seen five times."""
+
+LONGEST = 0.002
+"""Seconds of one look: a hundredth of the interval."""
+
+EVERY = 1.0
+"""Seconds between two looks at the rate of requests."""
+
+RATES = ((1000.0, 0), (4000.0, 15))
+MOST_SKIPS = 31
+"""Requests a second below which so many quick ones are left out for one that is added; a power of two less one. To add
+one takes a fifth of a quick request's time: with these it is two to three hundredths of it, and below a thousand a
+second, where all are added, half a hundredth of a processor."""
+
+BATCH = 32
+"""Machines looked at between two looks at the clock."""
+
+KEPT = 4096
+"""Requests of which lines are kept at a time."""
+
+LINES = 32
+"""Lines kept of one request."""
+
+
+class Sampler:
+    """Samples `service` for `profile`, on `ours`, the x-ray's loop."""
+
+    def __init__(self, service: Service, profile: Profile, ours: Loop) -> None:
+        self._service = service
+        self._profile = profile
+        self._ours = ours
+        self._next = self._count = 0
+        self._counted_at = ours.clock()
+        self._waiting = frozenset(service.engine.nodes[place] for place in PLACES)
+
+    def begin(self) -> None:
+        """Begin to sample. Before the x-ray's thread runs, or on it."""
+        self._ours.call_at(self._ours.clock() + INTERVAL, self._look)
+
+    def _look(self) -> None:
+        now = self._ours.clock()
+        self._ours.call_at(now + INTERVAL, self._look)
+        self.sample()
+        if now - self._counted_at >= EVERY:
+            self._service.skips = self.skips(now)
+
+    def skips(self, now: float) -> int:
+        """How many quick exchanges are left out for one that is added, by the rate of requests since the last time."""
+        count = sum(self._service.statuses)
+        rate = (count - self._count) / max(now - self._counted_at, EVERY)
+        self._count, self._counted_at = count, now
+        return next((skips for most, skips in RATES if rate < most), MOST_SKIPS)
+
+    def sample(self) -> None:
+        """Look once."""
+        clock, waiting = self._ours.clock, self._waiting
+        until = clock() + LONGEST
+        machines = [one for one in list(self._service.loop.machines.values()) if one.node in waiting]
+        begin = self._next % len(machines) if machines else 0
+        seen = 0
+        for machine in machines[begin:] + machines[:begin]:
+            if seen % BATCH == BATCH - 1 and clock() > until:
+                break
+            seen += 1
+            self._note(machine)
+        self._next = begin + seen
+        self._forget({one.number for one in machines})  # type: ignore[attr-defined]
+
+    def _note(self, machine: Machine) -> None:
+        connection: Any = machine
+        exchange, number = connection.exchange, connection.requests
+        operation = exchange.operation if exchange is not None else None
+        if operation is None:
+            return
+        try:
+            if getattr(operation, "thread", 1) == 0:
+                return  # it waits for a thread: no line does
+            line = line_of(operation) or line_of_steps(exchange._steps)  # noqa: SLF001 - the place of the program
+            subject = operation.subject() if line else ""
+        except Exception:  # noqa: BLE001 - it goes on while it is looked at
+            return
+        if line:
+            self._put(connection.number, number, (machine.node.index, subject, line))
+
+    def _put(self, connection: int, request: int, line: Line) -> None:
+        samples = self._profile.samples
+        found = samples.get(connection)
+        if found is None or found[0] != request:
+            if len(samples) >= KEPT and found is None:
+                return
+            found = samples[connection] = (request, {})
+        lines = found[1]
+        if line in lines or len(lines) < LINES:
+            lines[line] = lines.get(line, 0) + 1
+
+    def _forget(self, waiting: set[int]) -> None:
+        """Forget what was seen of connections that have gone; the others take theirs at their exchange's end."""
+        samples = self._profile.samples
+        if len(samples) > KEPT // 2:
+            for number in list(samples):
+                if number not in waiting:
+                    samples.pop(number, None)
+
+
+def line_of(operation: Any) -> str:
+    """The line of the application in which an operation's own program waits: `shop/db.py:41 fetch_order`."""
+    thread = getattr(operation, "thread", 0)
+    if thread:
+        return place_of(thread)
+    for file, line, function in reversed(operation.stack()):
+        if not is_library(file):
+            return f"{short(file)}:{line} {function}"
+    return ""
+
+
+def line_of_steps(steps: Any) -> str:
+    """The innermost line of the application in a handler's coroutine."""
+    found = ""
+    for frame, _ in frames_of(steps):
+        if frame is not None and not is_library(frame.f_code.co_filename) and not is_ours(frame):
+            found = f"{short(frame.f_code.co_filename)}:{frame.f_lineno} {frame.f_code.co_name}"
+    return found

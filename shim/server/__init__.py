@@ -1,0 +1,1 @@
+"""Makes `python -m server` work where Clerestory is installed. The server itself is `clerestory.server`."""

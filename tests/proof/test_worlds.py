@@ -1,0 +1,97 @@
+"""The machines of the server together: every promise of every small world is kept, and every world can fail."""
+
+from dataclasses import replace
+
+import pytest
+
+from clerestory.server.xray.exports.replay import load, replay
+from clerestory.statemachines import listener, postgres, process, upstream, work
+from clerestory.statemachines.contract import Name, Table
+from proof.catalogue import quick
+from proof.explorer import Explorer
+from proof.mutants import all_mutants, judge, sample
+from proof.recordings import recordings, write
+from proof.world import World
+from proof.worlds.database import database
+from proof.worlds.gateway import gateway
+from proof.worlds.process import draining
+from proof.worlds.threads import threads
+
+
+@pytest.mark.parametrize("world", quick(), ids=lambda world: world.name)
+def test_all_that_a_small_world_promises_holds(world: World) -> None:
+    outcome = Explorer(world).explore()
+    assert outcome.fault is None
+    assert world.always
+    assert world.eventually
+    assert {part.table.name for part in world.parts if part.born} <= {name for name, _ in outcome.rows}
+
+
+def without(table: Table, source: Name, trigger: Name) -> Table:
+    rows = tuple(row for row in table.rows if (row.source, row.trigger) != (source, trigger))
+    assert len(rows) < len(table.rows)
+    return replace(table, rows=rows)
+
+
+def silent(table: Table, action: str) -> Table:
+    """The same table, where that action does nothing."""
+    assert any(row.action == action for row in table.rows)
+    return replace(
+        table, rows=tuple(replace(row, action="" if row.action == action else row.action) for row in table.rows)
+    )
+
+
+FAULTS = [
+    (gateway(1, 1, 1), silent(upstream.TABLE, "return_to_pool"), "a connection in the pool has no owner"),
+    (gateway(1, 1, 1), silent(upstream.TABLE, "give_up"), "what is not there has no owner"),
+    (
+        gateway(1, 1, 1),
+        without(upstream.TABLE, upstream.State.READING_BODY, upstream.Trigger.CALLER_LEFT),
+        "u: no row for CALLER_LEFT in READING_BODY",
+    ),
+    (
+        database(1, 2, 1),
+        silent(postgres.TABLE, "reset_session"),
+        "a session that is being reset has no owner",
+    ),
+    (
+        threads(2),
+        without(work.TABLE, work.State.ABANDONED, work.Trigger.WITHDRAWN),
+        "w1: no row for WITHDRAWN in ABANDONED",
+    ),
+    (
+        draining(1, 1, 1, 1),
+        silent(listener.TABLE, "accept_backlog"),
+        "no client is left in the backlog of a listener that is closed",
+    ),
+    (draining(1, 1, 1, 1), silent(process.TABLE, "cut_off"), "a process that has stopped has no connections"),
+]
+
+
+@pytest.mark.parametrize(("world", "table", "what"), FAULTS, ids=[what for _, _, what in FAULTS])
+def test_a_fault_in_a_table_is_found(world: World, table: Table, what: str) -> None:
+    fault = Explorer(world.with_table(table)).explore().fault
+    assert fault is not None
+    assert fault.what.startswith(what)
+
+
+def test_a_counter_example_is_a_recording_for_each_machine_that_replay_walks(tmp_path: object) -> None:
+    """A silent action changes nothing that a table says of itself: its recordings agree with the table that runs."""
+    from pathlib import Path
+
+    world = gateway(1, 1, 1).with_table(silent(upstream.TABLE, "give_up"))
+    fault = Explorer(world).explore().fault
+    assert fault is not None
+    assert set(recordings(world, fault)) == {"c0", "u"}
+    for path in write(world, fault, Path(str(tmp_path)) / "made"):
+        text = path.read_text()
+        assert "transitions agree with the table of" in replay(load(text))
+
+
+def test_most_mutants_are_found_and_every_kind_is_made() -> None:
+    worlds = [draining(1, 1, 1, 1), threads(1)]
+    made = all_mutants(worlds)
+    assert {mutant.kind for mutant in made} == {"removed", "silent", "led astray", "unguarded", "swapped"}
+    judged = [judge(mutant, worlds) for mutant in sample(made, 35)]
+    assert len(judged) >= 30
+    assert sum(bool(one.by) for one in judged) >= 0.6 * len(judged)

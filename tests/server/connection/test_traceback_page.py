@@ -1,0 +1,95 @@
+"""A developer is shown a traceback: the application's own frames first, as HTML, JSON or text, with --debug alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.server.connection.traceback_page import AROUND, traceback_response
+from tests.handlers.api.test_pages import Reader
+from tests.server.support import bench_of
+
+BROWSER = b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+ABOUT = "GET /orders/1, request 3-1"
+
+
+def failing(value: str) -> None:
+    json.loads(value)  # the library's frames are above this one
+
+
+def caught(value: str = "<b>") -> BaseException:
+    try:
+        failing(value)
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+def body_of(response: Response) -> str:
+    assert isinstance(response.body, bytes)
+    assert response.status == 500
+    return response.body.decode()
+
+
+def test_a_browser_gets_the_applications_frames_with_their_lines() -> None:
+    text = body_of(traceback_response(caught(), ABOUT, BROWSER))
+    shown = Reader(text)
+    assert shown.text[0:1] != []
+    line = failing.__code__.co_firstlineno + 1
+    assert f"{__file__}:{line}" in shown.text
+    assert shown.text.index(f"{__file__}:{line}") < text.index("The whole traceback")
+    marked = text.partition("<mark>")[2].partition("</mark>")[0]
+    assert marked.endswith("json.loads(value)  # the library&#x27;s frames are above this one")
+    excerpt = text.partition("<pre>")[2].partition("</pre>")[0]
+    assert len(excerpt.splitlines()) <= 2 * AROUND + 1
+    assert "raw_decode" not in text.partition("<details>")[0]
+    assert "raw_decode" in text.partition("<details>")[2]
+    assert ABOUT in text
+
+
+def test_nothing_of_the_error_is_html() -> None:
+    error = ValueError("<script>alert(1)</script>")
+    text = body_of(traceback_response(error, "GET /<script>", BROWSER))
+    assert "script" not in Reader(text).tags
+
+
+def test_who_asks_for_json_gets_frames_and_lines() -> None:
+    said = json.loads(body_of(traceback_response(caught(), ABOUT, b"application/json")))
+    assert said["exception"].startswith("json.decoder.JSONDecodeError: ")
+    assert said["frames"][0]["function"] == "failing"
+    assert said["frames"][1]["function"] == "caught"
+    assert said["traceback"][0] == "Traceback (most recent call last):"
+
+
+def test_all_others_get_text() -> None:
+    text = body_of(traceback_response(caught(), ABOUT, None))
+    assert text.startswith(f"500 Internal Server Error: {ABOUT}\n\nTraceback (most recent call last):\n")
+
+
+def test_an_error_without_a_traceback_is_shown() -> None:
+    assert "KeyError" in body_of(traceback_response(KeyError("x"), ABOUT, BROWSER))
+
+
+def test_a_source_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
+    module: dict[str, Any] = {}
+    exec(compile("def fail():\n    raise KeyError('x')\n", str(tmp_path / "gone.py"), "exec"), module)
+    with pytest.raises(KeyError) as raised:
+        module["fail"]()
+    text = body_of(traceback_response(raised.value, ABOUT, BROWSER))
+    assert f"{tmp_path / 'gone.py'}:2" in text
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_client_sees_it_only_where_it_is_asked_for(debug: bool) -> None:
+    def handler(request: Request) -> Response:
+        raise KeyError("secret")
+
+    with bench_of(handler) as bench:
+        bench.service.debug = debug
+        sent = bench.connect().send(b"GET / HTTP/1.1\r\nhost: h\r\naccept: text/html\r\n\r\n").sent
+        assert (b"secret" in sent) is debug
+        assert (b"test_traceback_page.py" in sent) is debug
+        assert b"text/html" in sent
+        assert b"request 1-1" in sent

@@ -1,0 +1,191 @@
+"""The sampler: which lines of the application are seen, and that it is bounded in time and in what it keeps."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.handlers.backends.threads.threads import ThreadPool
+from clerestory.server.xray.observe import sampler as samplers
+from clerestory.server.xray.observe.sampler import BATCH, KEPT, LINES, MOST_SKIPS, Sampler, line_of_steps
+from tests.server.connection.test_waiting import QUERYING, Named
+from tests.server.support import GET, Bench, bench_of
+from tests.server.xray.observe.test_profile import profiled
+from tests.support.waiting import eventually
+
+
+async def waits_here(operation: Any) -> None:
+    await operation  # the line that is seen
+
+
+def sampled(bench: Bench) -> Sampler:
+    return Sampler(bench.service, profiled(bench), bench.loop)
+
+
+def test_the_innermost_line_of_a_handler_that_waits_is_seen() -> None:
+    operation = Named("a database")
+
+    async def handler(request: Request) -> Response:
+        await waits_here(operation)
+        return Response(b"done")
+
+    with bench_of(handler) as bench:
+        sampler = sampled(bench)
+        profile = sampler._profile
+        client = bench.connect()
+        client.send(GET)
+        for _ in range(3):
+            bench.after(1)
+            sampler.sample()
+        ((number, lines),) = profile.samples.values()
+        ((line, count),) = lines.items()
+        assert (number, count) == (1, 3)
+        assert line[:2] == (QUERYING, "a database")
+        assert line[2].startswith("observe/test_sampler.py:")
+        assert line[2].endswith(" waits_here")
+        operation.finish()
+        bench.settle()
+        (route,) = profile.routes.values()
+        ((_, share),) = profile.shares_of(route, bench.loop.now)
+        assert share.lines == {line: 3}
+        assert profile.samples == {}
+
+
+def test_of_a_function_in_a_thread_the_line_is_the_thread_s() -> None:
+    opened, entered, pool = threading.Event(), threading.Event(), ThreadPool(1)
+
+    def blocks() -> bytes:
+        entered.set()
+        opened.wait(20)
+        return b"done"
+
+    async def handler(request: Request) -> Response:
+        return Response(await pool.call(blocks))
+
+    with bench_of(handler) as bench:
+        sampler = sampled(bench)
+        client = bench.connect()
+        client.send(GET)
+        assert entered.wait(20)
+        try:
+
+            def seen() -> bool:
+                sampler.sample()
+                return bool(sampler._profile.samples)
+
+            eventually(seen, what="a sample")
+            ((_, lines),) = sampler._profile.samples.values()
+            assert any(line[2].endswith("blocks") for line in lines)
+            assert {line[1].rpartition(".")[2] for line in lines} == {"blocks"}
+        finally:
+            opened.set()
+
+            def answered() -> bool:
+                bench.turn()
+                return client.received().endswith(b"done")
+
+            eventually(answered, what="the answer")
+            pool.close(5)
+
+
+def test_what_idles_and_what_waits_for_its_client_is_not_looked_at() -> None:
+    with bench_of(lambda request: Response(b"")) as bench:
+        sampler = sampled(bench)
+        bench.connect()
+        bench.connect().send(b"GET / HT")
+        sampler.sample()
+        assert sampler._profile.samples == {}
+
+
+def waiting_many(bench: Bench, count: int) -> None:
+    for _ in range(count):
+        bench.connect().send(GET)
+
+
+def test_a_look_is_bounded_in_time_and_the_next_one_goes_on_with_the_others() -> None:
+    async def handler(request: Request) -> Response:
+        await Named("a database")
+        return Response(b"")
+
+    with bench_of(handler) as bench:
+        sampler = sampled(bench)
+        many = 2 * BATCH
+        waiting_many(bench, many)
+        times = iter([0.0])
+        sampler._ours = type("Ours", (), {"clock": staticmethod(lambda: next(times, 1.0))})()  # the time is up at once
+        sampler.sample()
+        first = set(sampler._profile.samples)
+        assert len(first) == BATCH - 1
+        times = iter([0.0])
+        sampler.sample()
+        assert len(sampler._profile.samples) == 2 * (BATCH - 1)
+
+
+def test_lines_and_requests_are_bounded() -> None:
+    with bench_of(lambda request: Response(b"")) as bench:
+        sampler = sampled(bench)
+        for number in range(KEPT + 3):
+            sampler._put(number, 1, (QUERYING, "x", "a.py:1 f"))
+        assert len(sampler._profile.samples) == KEPT
+        for number in range(LINES + 3):
+            sampler._put(0, 1, (QUERYING, "x", f"a.py:{number} f"))
+        assert len(sampler._profile.samples[0][1]) == LINES
+        sampler._put(0, 2, (QUERYING, "x", "a.py:1 f"))
+        assert sampler._profile.samples[0] == (2, {(QUERYING, "x", "a.py:1 f"): 1})
+        sampler.sample()
+        assert sampler._profile.samples == {}, "connections that have gone are forgotten"
+
+
+def test_what_cannot_be_looked_at_is_left_out() -> None:
+    class Odd(Named):
+        def stack(self) -> list[tuple[str, int, str]]:
+            raise RuntimeError("gone")
+
+    async def handler(request: Request) -> Response:
+        await Odd("odd")
+        return Response(b"")
+
+    with bench_of(handler) as bench:
+        sampler = sampled(bench)
+        bench.connect().send(GET)
+        sampler.sample()
+        assert sampler._profile.samples == {}
+    assert line_of_steps(None) == ""
+
+
+@pytest.mark.parametrize(("rate", "skips"), [(999, 0), (1001, 15), (3999, 15), (4001, MOST_SKIPS), (10**6, MOST_SKIPS)])
+def test_the_more_requests_there_are_the_more_quick_ones_are_left_out(rate: int, skips: int) -> None:
+    with bench_of(lambda request: Response(b"")) as bench:
+        sampler = sampled(bench)
+        begun = sampler._counted_at
+        bench.service.statuses[200] += 10 * rate
+        assert sampler.skips(begun + 10) == skips
+        assert sampler.skips(begun + 20) == 0, "nothing has come since"
+        assert (skips & (skips + 1)) == 0, "it is a mask"
+
+
+def test_those_that_are_left_out_are_counted_by_those_that_are_added() -> None:
+    operation = Named("a database")
+
+    async def handler(request: Request) -> Response:
+        if request.path == "/slow":
+            await operation
+        return Response(b"")
+
+    with bench_of(handler) as bench:
+        profile = profiled(bench)
+        bench.service.skips = 3
+        client = bench.connect()
+        for _ in range(16):
+            client.send(GET)
+        client.send(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        bench.after(1)
+        operation.finish()
+        bench.settle()
+        found = {route.name: sum(route.totals()[0].values()) for route in profile.routes.values()}
+    assert found == {"GET /": 16, "GET /slow": 1}
+
+
+def test_a_look_takes_no_more_than_a_hundredth_of_the_time() -> None:
+    assert samplers.LONGEST * 100 <= samplers.INTERVAL

@@ -1,0 +1,44 @@
+"""The stories of a task: it runs from one operation to the next, until it returns, raises, or is ended."""
+
+import pytest
+
+from clerestory.statemachines.contract import Cause
+from clerestory.statemachines.engine import Dispatch
+from clerestory.statemachines.task import TABLE, State, Trigger
+from tests.statemachines.recording import BOTH, machine_of
+
+S, T = State, Trigger
+both = pytest.mark.parametrize("dispatch", BOTH)
+
+
+@both
+def test_it_goes_from_operation_to_operation_until_it_returns(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    assert (machine.state, machine.node.spec.phrase()) == (S.READY, "its turn")
+    machine.script(step=[None, None, T.RETURNED])
+    machine.engine.fire(machine, T.STARTED)
+    assert (machine.state, machine.node.spec.phrase()) == (S.AWAITING_OPERATION, "an operation")
+    machine.engine.fire(machine, T.OPERATION_ENDED)
+    assert machine.state is S.AWAITING_OPERATION
+    machine.engine.fire(machine, T.OPERATION_ENDED)
+    assert (machine.state, machine.cause, machine.calls) == (S.DONE, Cause.SERVER, ["step"] * 3)
+
+
+@both
+@pytest.mark.parametrize("outcome", [T.RETURNED, T.FAILED])
+def test_one_that_awaits_nothing_is_over_at_once(dispatch: Dispatch, outcome: Trigger) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.script(step=outcome)
+    machine.engine.fire(machine, T.STARTED)
+    assert (machine.state, machine.cause, machine.calls) == (S.DONE, Cause.SERVER, ["step"])
+
+
+@both
+@pytest.mark.parametrize("begins", [False, True])
+def test_it_is_given_up_wherever_it_is(dispatch: Dispatch, begins: bool) -> None:
+    machine = machine_of(TABLE, dispatch)
+    if begins:
+        machine.engine.fire(machine, T.STARTED)
+    machine.engine.fire(machine, T.CLOSE_ORDERED)
+    assert (machine.state, machine.cause) == (S.DONE, Cause.OPERATOR)
+    assert machine.calls == ["step"] * begins + ["give_up"]
