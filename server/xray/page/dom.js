@@ -48,12 +48,13 @@ export function style(element, name, value) {
 export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /**
- * Let the arrow keys go through a list of tabs: only the chosen one is in the order of focus (WAI-ARIA "tabs").
+ * Let the arrow keys go through the tabs of a list that are shown: only the chosen one is in the order of focus (WAI-ARIA
+ * "tabs").
  * @param {HTMLElement} list
  */
 export function tabKeys(list) {
   list.addEventListener("keydown", (event) => {
-    const tabs = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[role=tab]")]);
+    const tabs = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[role=tab]:not([hidden])")]);
     const at = tabs.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
     if (at < 0 || to === undefined) return;

@@ -127,7 +127,7 @@ def test_tabs_are_gone_through_with_the_arrow_keys(looked: Looked) -> None:
     page = looked.page
     page.locator("#machines [aria-selected=true]").focus()
     page.keyboard.press("End")
-    last = page.locator("#machines [role=tab]").last
+    last = page.locator("#machines [role=tab]:visible").last
     expect(last).to_have_attribute("aria-selected", "true")
     expect(last).to_be_focused()
     page.keyboard.press("ArrowRight")

@@ -33,12 +33,12 @@ def test_a_row_has_the_members_of_the_contract() -> None:
         assert set(found) | set(deadline) == members("Row")
 
 
-def test_a_passage_has_the_members_of_the_contract() -> None:
+def test_a_transition_has_the_members_of_the_contract() -> None:
     with bench_of(hello) as bench:
         client = bench.connect()
         client.send(GET)
         path = path_json(client.connection.engine, client.connection.history, bench.clock.now + 3)
-        assert set(path[0]) == members("Passage")
+        assert set(path[0]) == members("Transition")
         assert [(one["trigger"], one["way"], one["stayed"], one["age"]) for one in path] == [
             ("HEAD_RECEIVED", "HAPPY", None, 3),
             ("OUTPUT_READY", "HAPPY", 0, 3),
