@@ -5,11 +5,19 @@ from proof.worlds.database import database
 from proof.worlds.gateway import gateway
 from proof.worlds.process import draining
 from proof.worlds.threads import threads
+from proof.worlds.workers import workers
 
 
 def quick() -> list[World]:
     """The small worlds: some seconds together."""
-    return [threads(1), draining(1, 1, 1, 1), database(1, 1, 1), gateway(1, 0, 0)]
+    return [
+        threads(1),
+        draining(1, 1, 1, 1),
+        database(1, 1, 1),
+        gateway(1, 0, 0),
+        workers(1, 2, reloads=0),
+        workers(1, 3, wishes=0, watches=True),
+    ]
 
 
 def full() -> list[World]:
@@ -21,9 +29,13 @@ def full() -> list[World]:
         database(2, 1, 1),
         gateway(1, 1, 1),
         gateway(2, 0, 0),
+        workers(1, 3, wishes=0, watches=True),
+        workers(1, 3),
+        workers(1, 3, reloads=2, faults=0, wishes=0),
+        workers(2, 4, faults=0, wishes=0),
     ]
 
 
 def for_mutants() -> list[World]:
     """Worlds that are small enough to be explored some hundred times."""
-    return [draining(1, 1, 1, 1), database(1, 2, 1), gateway(1, 1, 1), threads(2)]
+    return [draining(1, 1, 1, 1), database(1, 2, 1), gateway(1, 1, 1), threads(2), workers(1, 2, reloads=0)]

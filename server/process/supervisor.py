@@ -313,7 +313,8 @@ class Supervisor(Machine):
 
     def retire_replaced(self) -> None:
         """As Model.retire_replaced."""
-        leaving = [worker for worker in self.workers() if worker.node.state is W.AWAITING_SUCCESSOR]
+        mine = [worker for worker in self.workers() if worker.generation == self.generation]
+        leaving = [worker for worker in mine if worker.node.state is W.AWAITING_SUCCESSOR]
         surplus = self._ready() + len(leaving) - self.wanted
         for worker in leaving[: max(0, surplus)]:
             self._loop.tell(worker, WorkerTrigger.RETIRE_ORDERED)
@@ -332,7 +333,7 @@ class Supervisor(Machine):
         self._failures = 0
         self._retire(lambda worker: worker.generation == failed)
         self.hooks.reload_failed()
-        self.fill()
+        self.retire_replaced()
 
     def await_change(self) -> None:
         """As Model.await_change."""

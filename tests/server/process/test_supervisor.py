@@ -143,6 +143,33 @@ def test_who_wants_to_be_recycled_serves_until_its_successor_does(crew: Crew) ->
     assert second.state == "RETIRING"
 
 
+def test_a_reload_that_fails_retires_who_has_got_a_successor_meanwhile(crew: Crew) -> None:
+    crew.serving()
+    first, *_ = crew.workers()
+    crew.say(first, "recycle", why="it has answered enough")
+    (successor,) = crew.workers("STARTING")
+    crew.signal(HUP)
+    crew.say(successor, "ready")
+    assert first.state == "AWAITING_SUCCESSOR"
+    crew.exit(crew.workers("STARTING")[0], 1)
+    assert crew.supervisor.state == "SERVING"
+    assert first.state == "RETIRING"
+    assert [one for one in crew.states() if one != (1, "RETIRING")] == [(1, "READY")] * 3
+
+
+def test_who_leaves_with_a_failed_generation_replaces_nobody_of_the_one_that_serves(crew: Crew) -> None:
+    crew.serving()
+    first, *_ = crew.workers()
+    crew.signal(HUP)
+    new, *_ = crew.workers("STARTING")
+    crew.say(new, "ready")
+    for one in (first, new):
+        crew.say(one, "recycle", why="it has answered enough")
+    crew.exit(crew.workers("STARTING")[0], 1)
+    assert crew.supervisor.state == "SERVING"
+    assert (first.state, new.state) == ("AWAITING_SUCCESSOR", "RETIRING")
+
+
 def test_who_drains_by_itself_has_a_successor_at_once(crew: Crew) -> None:
     crew.serving()
     first = crew.workers()[0]
