@@ -60,6 +60,7 @@ HOT = (
     "clerestory/handlers/proxy/forwarding.py",
     "clerestory/handlers/api/messages.py",
     "clerestory/handlers/api/operations.py",
+    "clerestory/handlers/api/templates.py",
     "clerestory/handlers/api/upgrade.py",
     "clerestory/handlers/proxy/proxy.py",
     "clerestory/handlers/router.py",

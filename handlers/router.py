@@ -22,7 +22,6 @@ Deliberately not here: reversing, middleware, hosts, redirects to a path with or
 """
 
 import re
-import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar, Unpack
@@ -35,50 +34,19 @@ from clerestory.handlers.api.messages import Answer, Application, Plain, Request
 from clerestory.handlers.api.methods import REGISTERED, allow, not_allowed, not_supported
 from clerestory.handlers.api.query import queried
 from clerestory.handlers.api.route_limits import Limited, Terms, limits_of
+from clerestory.handlers.api.templates import CONVERTERS, NOT_TEXT, Parameter, parse_template
 
 Handler = Callable[..., Any]
 K = TypeVar("K", bound=Callable[[], Any])
 H = TypeVar("H", bound=Callable[..., Plain | Coroutine[Any, Any, Plain]])
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
-_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([A-Za-z_][A-Za-z0-9_]*))?\}")
 _KIND = re.compile(r":[A-Za-z_][A-Za-z0-9_]*\}")
-_INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-
-def _text(segment: str) -> str | None:
-    """A non-empty segment."""
-    return segment or None
-
-
-def _integer(segment: str) -> int | None:
-    """ASCII digits without sign or leading zero, below 2**63, which fits into any database's integer."""
-    if _INTEGER.fullmatch(segment) and (value := int(segment)) < 1 << 63:
-        return value
-    return None
-
-
-def _uuid(segment: str) -> uuid.UUID | None:
-    """Eight-four-four-four-twelve hexadecimal digits, the only form in RFC 9562 section 4."""
-    return uuid.UUID(segment) if _UUID.fullmatch(segment) else None
-
-
-CONVERTERS: dict[str, Callable[[str], Any]] = {"str": _text, "int": _integer, "uuid": _uuid, "path": str}
-"""The kinds of parameters. A converter returns None if it does not accept the segment: then the template does not
-match. `path` takes the rest of the path, slashes included; the others take one segment."""
 
 UNMATCHED = "(no route)"
 """`Request.route` of what no route has matched: what scanners ask for is counted together."""
-
-
-class Parameter(NamedTuple):
-    """One `{name:kind}` of a template."""
-
-    name: str
-    kind: str
 
 
 class Endpoint(NamedTuple):
@@ -168,7 +136,7 @@ class Router:
         that cannot be called with the template's parameters. Its other parameters are query parameters
         (handlers.api.query).
         """
-        segments = _parse_template(path)
+        segments = parse_template(path)
         names = [methods] if isinstance(methods, str) else list(methods)
         if not names:
             raise ValueError(f"route {path!r} has no method")
@@ -225,7 +193,7 @@ class Router:
     def mount(self, prefix: str, application: Application, **terms: Unpack[Terms]) -> None:
         """Pass every request beneath `prefix`, with any method, to `application`; deadlines as for a route. Raises
         ValueError."""
-        segments = _parse_template(prefix.rstrip("/") or "/")
+        segments = parse_template(prefix.rstrip("/") or "/")
         if not all(isinstance(part, str) for part in segments):
             raise ValueError(f"mount {prefix!r}: a prefix has no parameters")
         constant = [str(part) for part in segments if part]
@@ -319,33 +287,6 @@ class Router:
         raise not_allowed(method, allowed)
 
 
-def _parse_template(path: str) -> tuple[str | Parameter, ...]:
-    """The segments of `path`, the empty one before its first slash included. Raises ValueError."""
-    if not path.startswith("/"):
-        raise ValueError(f"route {path!r} does not begin with a slash")
-    if any(mark in path for mark in "%?#") or _NOT_TEXT.search(path):
-        raise ValueError(f"route {path!r}: a template is a decoded path, without % ? # and control characters")
-    parts: list[str | Parameter] = []
-    for segment in path.split("/"):
-        if "{" not in segment and "}" not in segment:
-            parts.append(segment)
-            continue
-        parameter = _PARAMETER.fullmatch(segment)
-        if parameter is None:
-            raise ValueError(
-                f"route {path!r}: {segment!r} is not a parameter; a parameter is a whole segment, {{name:kind}}"
-            )
-        name, kind = parameter[1], parameter[2] or "str"
-        if kind not in CONVERTERS:
-            raise ValueError(f"route {path!r}: unknown converter {kind!r}; use one of {', '.join(CONVERTERS)}")
-        if any(isinstance(part, Parameter) and part.name == name for part in parts):
-            raise ValueError(f"route {path!r} has the parameter {name!r} twice")
-        parts.append(Parameter(name, kind))
-    if any(isinstance(part, Parameter) and part.kind == "path" for part in parts[:-1]):
-        raise ValueError(f"route {path!r}: a path parameter takes the rest of the path, so it must be the last")
-    return tuple(parts)
-
-
 def _decode(raw: list[str]) -> list[str]:
     """Each segment percent-decoded, once; bytes that are not UTF-8 as surrogates. Raises HTTPError 400."""
     if any(_STRAY_PERCENT.search(segment) for segment in raw):
@@ -357,7 +298,7 @@ def _decode(raw: list[str]) -> list[str]:
 def _call(endpoint: Endpoint, request: Request, parameters: dict[str, Any]) -> Answer:
     """Call the handler, unless a parameter or the body's length is not acceptable."""
     for name, value in parameters.items():
-        if isinstance(value, str) and _NOT_TEXT.search(value):
+        if isinstance(value, str) and NOT_TEXT.search(value):
             raise HTTPError(400, f"The path's {name} must be UTF-8 text without control characters.")
     if not request.body_ended:
         if endpoint.max_body is not None:

@@ -6,8 +6,8 @@ A deadline's default and reason stand in its machine's table; a limit's stand he
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from clerestory.handlers.asgi.websocket import bounds as websocket_bounds
 from clerestory.handlers.backends.pool import bounds
+from clerestory.handlers.websocket import bounds as websocket_bounds
 from clerestory.statemachines import (
     application,
     breaker,

@@ -2,7 +2,7 @@
 
 An `Upgrade` is the body of a response with status 101 (RFC 9110 section 15.2.2). The connection then rests in
 TUNNELLING and reads and writes for it: a tunnel to an upstream (handlers.proxy.tunnel), or a WebSocket of an
-application (handlers.asgi.websocket).
+application (handlers.websocket.link).
 """
 
 from abc import abstractmethod

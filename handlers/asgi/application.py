@@ -12,9 +12,10 @@ from clerestory.handlers.asgi.hosting import Callable3, Carrier, Hosting
 from clerestory.handlers.asgi.run import Run
 from clerestory.handlers.asgi.scope import Scopes, address
 from clerestory.handlers.asgi.tasks import Starter
-from clerestory.handlers.asgi.websocket.opening import asks_for_websocket, converse, websockets_of
+from clerestory.handlers.asgi.websocket.opening import converse, websockets_of
 from clerestory.handlers.asgi.websocket.sockets import WebSockets
 from clerestory.handlers.proxy.forwarding import Network
+from clerestory.handlers.websocket.opening import asks_for_websocket
 from clerestory.statemachines.loop import Loop
 
 

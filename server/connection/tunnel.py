@@ -1,6 +1,6 @@
 """The near end of a tunnel: a client's connection that was upgraded.
 
-What passes is the tunnel's (handlers.proxy.tunnel), or the WebSocket's (handlers.asgi.websocket.link); here is how this
+What passes is the tunnel's (handlers.proxy.tunnel), or the WebSocket's (handlers.websocket.link); here is how this
 end's socket is read and written. A drain does not end a tunnel, which has no request that could be its last: it goes on
 until the drain's deadline, and is cut then. A WebSocket is closed by its own machine.
 """

@@ -4,9 +4,9 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from clerestory.handlers.asgi.websocket import bounds as websocket
 from clerestory.handlers.backends.pool import bounds as pools
 from clerestory.handlers.backends.pool.bounds import Bound
+from clerestory.handlers.websocket import bounds as websocket
 from clerestory.server.config import OPTIONS, Limits
 from clerestory.statemachines.contract import Deadline
 from clerestory.statemachines.tables import TABLES

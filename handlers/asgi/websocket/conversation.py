@@ -10,26 +10,24 @@ import asyncio
 from typing import Any
 
 from clerestory.handlers.api.messages import Request
+from clerestory.handlers.asgi.answering import describe
 from clerestory.handlers.asgi.errors import ClientDisconnected, EventError
 from clerestory.handlers.asgi.routes import route_of
 from clerestory.handlers.asgi.run import Run
 from clerestory.handlers.asgi.waits import SENT, given
 from clerestory.handlers.asgi.websocket.events import (
-    ABNORMAL,
     CONNECT,
-    INTERNAL_ERROR,
-    NORMAL,
-    SERVICE_RESTART,
     accepted,
     closing_of,
     disconnect_event,
     message_event,
     message_of,
 )
-from clerestory.handlers.asgi.websocket.handshake import Handshake
-from clerestory.handlers.asgi.websocket.link import Link
-from clerestory.handlers.asgi.websocket.session import Session
 from clerestory.handlers.asgi.websocket.sockets import WebSockets
+from clerestory.handlers.websocket.codes import ABNORMAL, INTERNAL_ERROR, NORMAL, SERVICE_RESTART
+from clerestory.handlers.websocket.handshake import Handshake
+from clerestory.handlers.websocket.link import Link
+from clerestory.handlers.websocket.session import Session
 from clerestory.statemachines.application import Trigger as T
 from clerestory.statemachines.engine import Edge
 
@@ -101,7 +99,7 @@ class Conversation:
         run.fields = (*self.handshake.accept(subprotocol), *fields)
         self.session = session = Session(sockets.engine, sockets.loop, sockets.bounds, self.handshake.open(), self)
         sockets.loop.add(session)
-        run.link = Link(session, run, sockets.loop)
+        run.link = Link(session, self, sockets.loop)
         run.status, run.complete = 101, True
         if run.scope is not None:
             run.request.route, run.scope = route_of(run.scope), None
@@ -172,6 +170,14 @@ class Conversation:
     def waits_for_room(self) -> bool:
         """Whether a `send()` waits."""
         return bool(self._writers)
+
+    def stack(self) -> list[tuple[str, int, str]]:
+        """Where the application's task waits."""
+        return self._run.stack()
+
+    def describe(self) -> str:
+        """Where the application is; empty once it has ended."""
+        return describe(self._run) if self._run.task is not None else ""
 
     def wake(self) -> None:
         """There is an event for `receive()`."""

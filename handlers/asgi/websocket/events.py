@@ -6,19 +6,10 @@ from typing import Any
 from clerestory.handlers.api.messages import Fields
 from clerestory.handlers.asgi.errors import EventError
 from clerestory.handlers.asgi.events import FieldChecker
+from clerestory.handlers.websocket.codes import NORMAL, check_close
 
 OURS = frozenset((b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol", b"content-length"))
 """Fields of a 101 that the server sends, and an application does not."""
-
-LONGEST_REASON = 123
-"""Bytes of a reason: a control frame has 125 (RFC 6455 section 5.5), of which the code takes two."""
-
-NO_STATUS, ABNORMAL = 1005, 1006
-"""What an application is told when the client gave no code, and when it has not said close (RFC 6455 section 7.4.1)."""
-NORMAL, INTERNAL_ERROR, SERVICE_RESTART = 1000, 1011, 1012
-"""What a client is told when the application returns, when it raises, and when the server ends."""
-POLICY, INVALID = 1008, 1007
-"""What a client is told that sends too many frames, or a text that is not UTF-8."""
 
 CONNECT = {"type": "websocket.connect"}
 
@@ -69,9 +60,8 @@ def closing_of(event: Any) -> tuple[int, str]:
     code = event.get("code", NORMAL)
     code = NORMAL if code is None else code
     reason = event.get("reason") or ""
-    known = isinstance(code, int) and (code in (1000, 1001, 1002, 1003, *range(1007, 1015)) or 3000 <= code < 5000)
-    if not known:
-        raise EventError(f"close code {code!r} may not be sent: write 1000, or a code from 3000 to 4999")
-    if not isinstance(reason, str) or len(reason.encode("utf-8", "replace")) > LONGEST_REASON:
-        raise EventError(f"a reason is text of at most {LONGEST_REASON} bytes")
+    try:
+        check_close(code, reason)
+    except ValueError as error:
+        raise EventError(str(error)) from None
     return code, reason

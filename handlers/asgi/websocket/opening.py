@@ -6,29 +6,16 @@ any other (RFC 9110 section 7.8: a server may ignore Upgrade), and the log says 
 
 from typing import Any
 
-from clerestory.handlers.api.messages import Request
 from clerestory.handlers.asgi.hosting import Hosting
 from clerestory.handlers.asgi.run import Run
 from clerestory.handlers.asgi.websocket.sockets import WebSockets
-from clerestory.handlers.wire.grammar import members
-
-COMMAND = "pip install 'clerestory[websocket]'"
-
-
-def asks_for_websocket(request: Request) -> bool:
-    """RFC 6455 section 4.1, RFC 9110 section 7.8: the protocol in Upgrade, and Upgrade in Connection."""
-    return (
-        request.method == "GET"
-        and request.minor == 1
-        and b"websocket" in members(request.get(b"upgrade") or b"")
-        and b"upgrade" in members(request.get(b"connection") or b"")
-    )
+from clerestory.handlers.websocket.opening import COMMAND, is_installed
 
 
 def converse(sockets: WebSockets, run: Run) -> Any:
     """The handshake of `run`'s request; its `refusal` is the answer, where it is not well-formed."""
     from clerestory.handlers.asgi.websocket.conversation import Conversation
-    from clerestory.handlers.asgi.websocket.handshake import Handshake
+    from clerestory.handlers.websocket.handshake import Handshake
 
     handshake = Handshake(run.request, sockets.bounds)
     run.conversation = Conversation(sockets, run, handshake)
@@ -37,9 +24,7 @@ def converse(sockets: WebSockets, run: Run) -> Any:
 
 def websockets_of(hosting: Hosting) -> WebSockets | None:
     """The WebSockets of `hosting`; None, and a line in the log, where the library is not installed."""
-    try:
-        import websockets  # noqa: F401
-    except ImportError:
+    if not is_installed():
         hosting.tell("warning", "websocket_unavailable", hint=f"a client asked for a WebSocket: {COMMAND}")
         return None
     return WebSockets(hosting)

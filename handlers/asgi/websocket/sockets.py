@@ -10,8 +10,8 @@ class WebSockets:
     """What the WebSockets of one loop share."""
 
     def __init__(self, hosting: Hosting) -> None:
-        from clerestory.handlers.asgi.websocket.bounds import bounds_of
-        from clerestory.handlers.asgi.websocket.session import Session
+        from clerestory.handlers.websocket.bounds import bounds_of
+        from clerestory.handlers.websocket.session import Session
 
         loop = hosting.loop
         self.loop = loop

@@ -12,9 +12,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from clerestory.handlers.api.messages import Request, Response
-from clerestory.handlers.asgi.websocket.link import Link
-from clerestory.handlers.asgi.websocket.session import Session
 from clerestory.handlers.proxy.tunnel import READABLE, WRITABLE, GoneError
+from clerestory.handlers.websocket.link import Link
+from clerestory.handlers.websocket.session import Session
 from clerestory.statemachines.engine import Machine
 from tests.handlers.asgi.bench import Bench, Carrier, outer_loop
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clerestory.handlers.asgi.run import Run
 from clerestory.handlers.asgi.websocket.sockets import WebSockets
 from clerestory.statemachines import websocket
 from tests.handlers.asgi.bench import bench_of
@@ -25,7 +26,9 @@ def test_an_end_that_is_a_fault_is_logged_with_its_state_and_code() -> None:
     with talking(silent) as talk:
         edge = next(edge for edge in talk.session.engine.edges if edge.row.ends is not None)
         sockets = WebSockets(talk.bench.hosting)
-        sockets.tell_fault(talk.link.run, edge, (1011, "a fault"))
+        (run,) = talk.bench.hosting.runs
+        assert isinstance(run, Run)
+        sockets.tell_fault(run, edge, (1011, "a fault"))
         level, event, fields = talk.bench.told[-1]
         assert (level, event, fields["code"], fields["reason"]) == ("warning", "websocket_ended", 1011, "a fault")
         assert fields["state"] == edge.source.state

@@ -4,8 +4,8 @@ import pytest
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.utils import accept_key
 
-from clerestory.handlers.asgi.websocket.bounds import bounds_of
-from clerestory.handlers.asgi.websocket.handshake import Handshake
+from clerestory.handlers.websocket.bounds import bounds_of
+from clerestory.handlers.websocket.handshake import Handshake
 from tests.handlers.asgi.websocket.bench import KEY, asking
 
 PLAIN, COMPRESSING = bounds_of({}), bounds_of({"websocket_compression": 1})

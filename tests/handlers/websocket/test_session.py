@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from websockets.frames import Frame, Opcode
 
-from clerestory.handlers.asgi.websocket.session import Session
+from clerestory.handlers.websocket.session import Session
 from clerestory.statemachines.checks import methods
 from clerestory.statemachines.websocket import TABLE
 from clerestory.statemachines.websocket import Trigger as T

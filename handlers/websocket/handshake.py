@@ -16,7 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from clerestory.handlers.api.messages import Fields, Request, Response
-from clerestory.handlers.asgi.websocket.bounds import Bounds
+from clerestory.handlers.websocket.bounds import Bounds
 
 _LOGGER = logging.Logger("clerestory.websocket", logging.CRITICAL)
 """Of no hierarchy, and silent: what is wrong is told by what the WebSocket is closed with."""

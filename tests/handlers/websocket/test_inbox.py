@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from clerestory.handlers.asgi.websocket.bounds import Bounds, bounds_of
-from clerestory.handlers.asgi.websocket.handshake import Handshake
-from clerestory.handlers.asgi.websocket.inbox import Cutter, Inbox, header_of
+from clerestory.handlers.websocket.bounds import Bounds, bounds_of
+from clerestory.handlers.websocket.handshake import Handshake
+from clerestory.handlers.websocket.inbox import Cutter, Inbox, header_of
 from tests.handlers.asgi.websocket.bench import asking
 
 TEXT, BINARY, CONT, PING, PONG, CLOSE = (

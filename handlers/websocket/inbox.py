@@ -14,8 +14,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from clerestory.handlers.asgi.websocket.bounds import Bounds
-from clerestory.handlers.asgi.websocket.events import INVALID, POLICY
+from clerestory.handlers.websocket.bounds import Bounds
+from clerestory.handlers.websocket.codes import INVALID, POLICY
 
 LONGEST_HEADER = 14
 _LENGTH_SIZES = {126: 2, 127: 8}

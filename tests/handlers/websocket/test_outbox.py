@@ -1,6 +1,6 @@
 """What goes to a WebSocket client."""
 
-from clerestory.handlers.asgi.websocket.outbox import JOIN_SIZE, Outbox
+from clerestory.handlers.websocket.outbox import JOIN_SIZE, Outbox
 from tests.handlers.asgi.websocket.bench import Near
 
 PONG, OTHER_PONG = b"\x8a\x01a", b"\x8a\x01b"

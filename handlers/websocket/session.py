@@ -12,10 +12,10 @@ from websockets.server import ServerProtocol
 
 from clerestory.handlers.api.messages import Request
 from clerestory.handlers.api.operations import pseudo_descriptor, span
-from clerestory.handlers.asgi.websocket.bounds import Bounds
-from clerestory.handlers.asgi.websocket.events import ABNORMAL, INTERNAL_ERROR
-from clerestory.handlers.asgi.websocket.inbox import Inbox
-from clerestory.handlers.asgi.websocket.outbox import Outbox
+from clerestory.handlers.websocket.bounds import Bounds
+from clerestory.handlers.websocket.codes import ABNORMAL, INTERNAL_ERROR
+from clerestory.handlers.websocket.inbox import Inbox
+from clerestory.handlers.websocket.outbox import Outbox
 from clerestory.statemachines.contract import Cause, Way
 from clerestory.statemachines.engine import Edge, Engine, Machine
 from clerestory.statemachines.loop import Loop

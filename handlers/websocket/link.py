@@ -4,26 +4,34 @@ The connection rests in TUNNELLING. It is read while there is room in the queue 
 waits for its socket; a hang-up that cannot be acted on is not waited for (handlers.proxy.tunnel).
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from clerestory.handlers.api.operations import HalfClose
 from clerestory.handlers.api.upgrade import Upgrade
-from clerestory.handlers.asgi.answering import describe
-from clerestory.handlers.asgi.run import Run
-from clerestory.handlers.asgi.websocket.session import Session
 from clerestory.handlers.proxy.tunnel import BROKEN, READABLE, WRITABLE, GoneError
+from clerestory.handlers.websocket.session import Session
 from clerestory.statemachines.contract import HUNG_UP, Name
 from clerestory.statemachines.loop import Loop
 
 
+class Caller(Protocol):
+    """What the application runs in, as it is told to an operator."""
+
+    def stack(self) -> list[tuple[str, int, str]]:
+        """As Operation.stack."""
+
+    def describe(self) -> str:
+        """Where the application is; empty once it has ended."""
+
+
 class Link(Upgrade):
-    """What the connection has become: `session`, of the call `run`."""
+    """What the connection has become: `session`, of `caller`."""
 
-    __slots__ = ("_deferred", "_ended", "_gone", "_interest", "_loop", "_near", "run", "session")
+    __slots__ = ("_caller", "_deferred", "_ended", "_gone", "_interest", "_loop", "_near", "session")
 
-    def __init__(self, session: Session, run: Run, loop: Loop) -> None:
+    def __init__(self, session: Session, caller: Caller, loop: Loop) -> None:
         self.session = session
-        self.run = run
+        self._caller = caller
         self._loop = loop
         self._near: Any = None
         self._interest: int | None = -1
@@ -148,9 +156,9 @@ class Link(Upgrade):
 
     def stack(self) -> list[tuple[str, int, str]]:
         """As Operation.stack."""
-        return self.run.stack()
+        return self._caller.stack()
 
     def describe(self) -> str:
         """For an operator: the WebSocket, and where the application is."""
-        said = self.session.describe()
-        return f"{said} <- {describe(self.run)}" if self.run.task is not None else said
+        said, caller = self.session.describe(), self._caller.describe()
+        return f"{said} <- {caller}" if caller else said

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from clerestory.handlers.asgi.websocket.bounds import BOUNDS, bounds_of
+from clerestory.handlers.websocket.bounds import BOUNDS, bounds_of
 from clerestory.server.config import Limits
 
 

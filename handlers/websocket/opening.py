@@ -1,0 +1,26 @@
+"""Which requests ask for a WebSocket, and whether the library is there that speaks it.
+
+The library `websockets` is imported when the first client asks.
+"""
+
+from importlib.util import find_spec
+
+from clerestory.handlers.api.messages import Request
+from clerestory.handlers.wire.grammar import members
+
+COMMAND = "pip install 'clerestory[websocket]'"
+
+
+def asks_for_websocket(request: Request) -> bool:
+    """RFC 6455 section 4.1, RFC 9110 section 7.8: the protocol in Upgrade, and Upgrade in Connection."""
+    return (
+        request.method == "GET"
+        and request.minor == 1
+        and b"websocket" in members(request.get(b"upgrade") or b"")
+        and b"upgrade" in members(request.get(b"connection") or b"")
+    )
+
+
+def is_installed() -> bool:
+    """Whether the library is installed."""
+    return find_spec("websockets") is not None
