@@ -3,8 +3,10 @@
 from proof.world import World
 from proof.worlds.database import database
 from proof.worlds.gateway import gateway
+from proof.worlds.names import names
 from proof.worlds.process import draining
 from proof.worlds.threads import threads
+from proof.worlds.tunnels import tunnels
 from proof.worlds.workers import workers
 
 
@@ -15,6 +17,8 @@ def quick() -> list[World]:
         draining(1, 1, 1, 1),
         database(1, 1, 1),
         gateway(1, 0, 0),
+        names(1),
+        tunnels(),
         workers(1, 2, reloads=0),
         workers(1, 3, wishes=0, watches=True),
     ]
@@ -29,6 +33,8 @@ def full() -> list[World]:
         database(2, 1, 1),
         gateway(1, 1, 1),
         gateway(2, 0, 0),
+        names(2),
+        tunnels(),
         workers(1, 3, wishes=0, watches=True),
         workers(1, 3),
         workers(1, 3, reloads=2, faults=0, wishes=0),
@@ -38,4 +44,12 @@ def full() -> list[World]:
 
 def for_mutants() -> list[World]:
     """Worlds that are small enough to be explored some hundred times."""
-    return [draining(1, 1, 1, 1), database(1, 2, 1), gateway(1, 1, 1), threads(2), workers(1, 2, reloads=0)]
+    return [
+        draining(1, 1, 1, 1),
+        database(1, 2, 1),
+        gateway(1, 1, 1),
+        threads(2),
+        names(1),
+        tunnels(),
+        workers(1, 2, reloads=0),
+    ]

@@ -142,6 +142,7 @@ class Call:
         "client",
         "connection",
         "data",
+        "doubted",
         "ended",
         "executor",
         "expects",
@@ -213,6 +214,7 @@ class Call:
         self.connection: Carrier | None = None
         self.addresses: list[Address] = []
         """Where it has not been tried yet."""
+        self.doubted = False  # none of them was reached, and the name was looked up again for it
         self.slot: Slot[Call] | None = None
         """Where it waits for a connection."""
         self.in_queue = 0.0  # seconds that it has waited there, and that nobody has been told of

@@ -267,13 +267,14 @@ class Pool(Connections):
 
     def try_next(self, call: Call, error: UpstreamError) -> bool:
         """As Connections.try_next. When there is none left the name may have moved: it
-        is looked up again, if that was not done just now. False when there is nothing to try."""
+        is looked up again, once for a call, if that was not done just now. False when there is nothing to try."""
         if error.cause == "closed by an operator":
             return False
         if call.addresses:
             self._open(call)
             return True
-        if self.resolver.doubt():
+        if not call.doubted and self.resolver.doubt():
+            call.doubted = True
             self.returned.append(call)
             return True
         return False

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clerestory.handlers.backends.pool.resolver import Address, Resolver
 from clerestory.handlers.backends.upstream.upstream import Upstream
 from clerestory.statemachines.contract import EXCERPT, Cause
 from clerestory.statemachines.upstream import State as S
@@ -384,6 +385,25 @@ def test_the_time_to_connect_is_kept_to_the_moment(black_hole: str) -> None:
     bench.pass_time(0.01)
     assert fault(caller) == (504, "connect timeout")
     bench.close()
+
+
+def test_a_name_whose_address_is_a_black_hole_is_looked_up_again_once(bench: Bench, black_hole: str) -> None:
+    """Time to connect passes for longer than addresses are taken for fresh: they would be doubted for ever."""
+    looked: list[str] = []
+    port = int(black_hole.rpartition(":")[2])
+
+    def look_up(host: str, port: int) -> list[Address]:
+        looked.append(host)
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+    upstream = Upstream(black_hole)
+    upstream.site(bench.loop).pools[0].resolver = Resolver("a.example", port, bench.loop, look_up=look_up)
+    caller = bench.run(upstream.request("POST"))
+    for _ in range(2):
+        bench.turn_until(lambda: bench.states() == [S.CONNECTING])
+        bench.pass_time(5.0)
+    assert fault(caller) == (504, "connect timeout")
+    assert looked == ["a.example"] * 2
 
 
 def test_a_request_that_is_taken_too_slowly_is_given_up_after_the_grace() -> None:
