@@ -40,11 +40,15 @@ class Observer(Protocol):
     def connection_ended(self, machine: Machine, edge: Edge) -> None:
         """`edge` has decided the end of a connection, which has not yet forgotten what it was doing."""
 
+    def stream_ended(self, machine: Machine, edge: Edge) -> None:
+        """`edge` has decided the end of a stream of HTTP/2, which has not yet forgotten what it was doing. Of those that
+        end as they should, and are many, only some are told."""
+
     def request_missed(self, missed: Missed) -> None:
         """A request came after the keep-alive deadline had passed and we had closed."""
 
-    def request_failed(self, number: int, what: str) -> None:
-        """A backend failed a request of connection `number`; `what` happened to the request."""
+    def request_failed(self, number: int | str, what: str) -> None:
+        """A backend failed a request of the connection, or the stream, `number`; `what` happened to the request."""
 
 
 class Answered(Protocol):
@@ -124,8 +128,11 @@ class Unobserved:
     def connection_ended(self, machine: Machine, edge: Edge) -> None:
         """As Observer.connection_ended."""
 
+    def stream_ended(self, machine: Machine, edge: Edge) -> None:
+        """As Observer.stream_ended."""
+
     def request_missed(self, missed: Missed) -> None:
         """As Observer.request_missed."""
 
-    def request_failed(self, number: int, what: str) -> None:
+    def request_failed(self, number: int | str, what: str) -> None:
         """As Observer.request_failed."""

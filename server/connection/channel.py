@@ -35,6 +35,10 @@ class Channel(Machine, ABC):
         self.input = self.last_out = b""
         self.requests = self.sent = self.taken = 0
 
+    def identity(self) -> int | str:
+        """By what it is known to those who look at it: a connection's number; of a stream, `41/7`."""
+        return self.number
+
     def request_id(self) -> str:
         """Names the exchange in the log; that of a request is its own (Request.id)."""
         return self.service.names.name(self.number, self.requests, None)

@@ -69,7 +69,7 @@ def tell_cause(channel: Channel, request: Request | None, error: HTTPError, *, b
     look at the connection in the x-ray."""
     service = channel.service
     what = "was cut off while being answered, by" if begun else "was answered"
-    service.observer.request_failed(channel.number, f"request {channel.requests} {what} {error}")
+    service.observer.request_failed(channel.identity(), f"request {channel.requests} {what} {error}")
     service.logs.warning(
         "backend_failed",
         id=id_of(channel, request),

@@ -55,7 +55,8 @@ class Stream(Channel):
         super().__init__(shared.service, shared.streams, pseudo_descriptor(), number, peer)
         self.http2 = shared
         self._carrier = carrier
-        self.id = self.requests = id
+        self.id = id
+        self.requests = (id + 1) // 2  # a client's streams have the odd numbers
         self.exchange: Exchange | None = None
         self.refusal: Refusal | None = None
         self._inbox = Inbox()
@@ -133,9 +134,13 @@ class Stream(Channel):
 
     # --- as a channel
 
+    def identity(self) -> str:
+        """As Channel.identity."""
+        return f"{self.number}/{self.id}"
+
     def request_id(self) -> str:
         """As Channel.request_id: the connection's number and the stream's."""
-        return f"{self.service.names.prefix}{self.number}/{self.id}"
+        return f"{self.service.names.prefix}{self.identity()}"
 
     def times(self) -> list[float]:
         """As Channel.times."""
@@ -274,7 +279,7 @@ class Stream(Channel):
 
     def finish(self) -> None:
         """The response is complete. RFC 9113 section 8.1: what of the request is still to come is not wanted."""
-        self._finish(self._fault(self.history[-1][1]))
+        self._finish(self.history[-1][1])
         if not self._inbox.has_ended:
             self._reset(NO_ERROR)
 
@@ -309,13 +314,14 @@ class Stream(Channel):
 
     # --- the end
 
-    def _fault(self, edge: Edge) -> str | None:
-        return f"{edge.row.ends} in {edge.source.state}" if edge.row.way is Way.FAULT else None
-
-    def _finish(self, end: str | None) -> None:
-        """Log the exchange and forget it. `end` says who ended it, if it was not complete."""
-        exchange, self.exchange = self.exchange, None
+    def _finish(self, edge: Edge) -> None:
+        """Log the exchange, which `edge` has ended, and forget it."""
+        end = f"{edge.row.ends} in {edge.source.state}" if edge.row.way is Way.FAULT else None
+        exchange = self.exchange
         assert exchange is not None
+        if end is not None or not (self.number + self.requests) & self.service.skips:
+            self.service.observer.stream_ended(self, edge)
+        self.exchange = None
         exchange.abandon()
         tell_exchange(self, exchange, end)
 
@@ -324,7 +330,7 @@ class Stream(Channel):
         try:
             if self.exchange is not None:
                 if self.node.final:
-                    self._finish(self._fault(self.history[-1][1]))
+                    self._finish(self.history[-1][1])
                 else:  # the loop itself is being closed
                     self.exchange.abandon()
         finally:
@@ -364,7 +370,7 @@ class Stream(Channel):
         if exchange is not None:
             request, operation, response = exchange.request, exchange.operation, exchange.response
         return (
-            f"{self.number}/{self.id}",
+            self.identity(),
             self.peer,
             self.accepted_at,
             self.taken,

@@ -6,18 +6,22 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Start
 from tests.support.certificates import Authority
-from tests.support.server import ServerProcess
+from tests.support.http2 import HTTP2Client, head
+from tests.support.server import ROOT, TOKEN, ServerProcess
+from tests.support.waiting import eventually
+from tests.support.xray import address_of, look
 
 CURL, NGHTTP, H2LOAD = (shutil.which(name) for name in ("curl", "nghttp", "h2load"))
 
 APPLICATION = """
-from clerestory import Request, Response, Router
+from clerestory import Request, Response, Router, sleep
 
 router = Router()
 
@@ -33,6 +37,12 @@ async def length(request):
     async for piece in request:
         size += len(piece)
     return Response(b"%d" % size)
+
+
+@router.get("/sleep")
+async def wait(request):
+    await sleep(60)
+    return Response(b"awake")
 
 
 async def asgi(scope, receive, send):
@@ -56,8 +66,9 @@ def wsgi(environ, start_response):
 """
 
 
-def run(*words: str, timeout: float = 60.0) -> str:
-    found = subprocess.run(words, capture_output=True, timeout=timeout, check=False)
+def run(*words: str, timeout: float = 60.0, environment: dict[str, str] | None = None) -> str:
+    surroundings = os.environ | (environment or {})
+    found = subprocess.run(words, capture_output=True, timeout=timeout, check=False, cwd=ROOT, env=surroundings)
     return found.stdout.decode("latin-1")
 
 
@@ -177,3 +188,29 @@ def test_a_drain_says_goaway_and_ends(plain: ServerProcess) -> None:
         assert plain.wait() == 0
         assert plain.events("connection_cut") == []
         load.kill()
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_an_operator_closes_one_stream(start: Start, folder: Path, options: tuple[str, ...]) -> None:
+    server = start(
+        "--app-dir", str(folder), "--h2c", "--xray", "127.0.0.1:0", *options, target="carried:router"
+    )  # fmt: skip
+    address = address_of(server)
+
+    def command(*words: str) -> str:
+        return run(
+            sys.executable, "-m", "clerestory", *words, "--xray", address, environment={"CLERESTORY_TOKEN": TOKEN}
+        )
+
+    with HTTP2Client(server.address) as client:
+        numbers = [client.open(head(b"GET", b"/sleep")) for _ in range(2)]
+        query = "connections.json?path=/sleep"
+        rows = eventually(lambda: [found for found in [look(server, query)["rows"]] if len(found) == 2], what="two streams")[0]
+        first, second = sorted(row["id"] for row in rows)
+        assert (first[-2:], second[-2:]) == ("/1", "/3")
+        assert f"\n{first} " in command("ps")
+        assert command("close", first, "--yes").endswith("1 stream closed.\n")
+        assert client.whole(numbers[0]).reset is not None
+        assert [row["id"] for row in look(server, query)["rows"]] == [second]
+        assert "ended by operator in QUERYING_BACKEND" in command("show", first)
+        assert client.get(b"/squares/7").body == b"49"

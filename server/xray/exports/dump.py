@@ -26,7 +26,6 @@ ENDED = 20
 def dump(cut: Cut, recorder: Recorder, bounds: Bounds) -> dict[str, Any]:
     """The fields of the event `xray_dump`."""
     held = longest(cut, SLOWEST)
-    abnormal = list(recorder.abnormal)[-ENDED:]
     return {
         "banners": [banner.text for banner in banners(cut, bounds, recorder.missed.recent(cut.now))],
         "states": {
@@ -35,5 +34,5 @@ def dump(cut: Cut, recorder: Recorder, bounds: Bounds) -> dict[str, Any]:
         },
         "connections": [f"{one.id}: {one.why}" for one in (row(seen, cut.now) for seen in held)],
         "histories": {row(seen, cut.now).id: history_lines(seen[0].history) for seen in held[:HISTORIES]},
-        "ended": [headline(one) for one in reversed(abnormal)],
+        "ended": [headline(one) for one in recorder.ended_badly()[:ENDED]],
     }

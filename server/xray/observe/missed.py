@@ -41,7 +41,7 @@ class MissedRequests:
         self.latest.append(one)
         self.count += 1
 
-    def note_of(self, number: int) -> str:
+    def note_of(self, number: int | str) -> str:
         """What is to be said of the connection of that number; empty for nearly all."""
         if not self.latest:
             return ""

@@ -143,8 +143,8 @@ class Route:
 class Profile:
     """The routes of one service, and what their requests waited for. Written by the loop's thread, read by any.
 
-    `began` is the loop's time now. `samples` has, by a connection's number, its request's and the lines of the
-    application that were seen to wait for that (server.xray.observe.sampler).
+    `began` is the loop's time now. `samples` has, by a connection's number and its request's, the lines of the
+    application that were seen to wait for that request (server.xray.observe.sampler).
     """
 
     def __init__(self, began: float, window: float = WINDOW) -> None:
@@ -163,7 +163,7 @@ class Profile:
         """By upstream, how long requests have waited for it: in this window, which is begun with half of the last."""
         self.routes: dict[str, Route] = {}
         self.other = Route(OTHER, 0)
-        self.samples: dict[int, tuple[int, dict[Line, int]]] = {}
+        self.samples: dict[tuple[int, int], dict[Line, int]] = {}
         self._known: dict[str, dict[str, Route]] = {}
         self._candidates: dict[str, int] = {}
 
@@ -232,8 +232,7 @@ class Profile:
 
     def _lines(self, connection: Carrier) -> dict[Line, int]:
         """The lines that were seen of this exchange."""
-        found = self.samples.pop(connection.number, None)
-        return found[1] if found is not None and found[0] == connection.requests else {}
+        return self.samples.pop((connection.number, connection.requests), _NO_LINES)
 
     def _keep(
         self, route: Route, connection: Carrier, exchange: Answered, seconds: float, lines: dict[Line, int]

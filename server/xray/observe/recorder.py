@@ -1,8 +1,9 @@
 """How machines ended, and by what path: kept for a while after they have gone.
 
 A machine remembers its last transitions anyway (statemachines.engine.HISTORY). When it has ended, its recording goes to
-one of two rings: abnormal ends are few, interesting and kept long; normal ones are many and kept for a moment. Both are
-bounded, and so is each recording: of a request its line is kept, cut at LONGEST, and of the messages how the last one
+one of two rings: abnormal ends are few, interesting and kept long; normal ones are many and kept for a moment. Streams of
+HTTP/2 have two rings of their own, so that one busy connection takes no other's place. All are bounded, and so is each
+recording: of a request its line is kept, cut at LONGEST, and of the messages how the last one
 of each side began (contract.EXCERPT). At the bounds all of it takes some 6 MiB, with targets of usual length.
 
 What a recording becomes for others to read: server.xray.exports.exports.
@@ -43,7 +44,7 @@ class Recording:
     """
 
     engine: Engine
-    number: int
+    number: int | str
     descriptor: int
     peer: str
     born: float
@@ -146,17 +147,31 @@ class Recorder:
     """The observer of one service: the rings, and the sums of those that have ended. Written by the loop's thread, read
     by any."""
 
-    __slots__ = ("abnormal", "blamed", "bytes_in", "bytes_out", "ends", "missed", "normal", "served")
+    __slots__ = (
+        "abnormal",
+        "blamed",
+        "broken_streams",
+        "bytes_in",
+        "bytes_out",
+        "ends",
+        "missed",
+        "normal",
+        "served",
+        "streams",
+    )
 
     def __init__(self, normal: int = NORMAL, abnormal: int = ABNORMAL) -> None:
         self.normal: deque[Recording] = deque(maxlen=normal)
         self.abnormal: deque[Recording] = deque(maxlen=abnormal)
+        self.streams: deque[Recording] = deque(maxlen=normal)
+        self.broken_streams: deque[Recording] = deque(maxlen=abnormal)
+        """Normal and abnormal ends of streams."""
         self.ends: dict[Edge, int] = {}
-        """How many were ended by each edge."""
+        """How many connections were ended by each edge."""
         self.bytes_in = self.bytes_out = self.served = 0
         self.missed = MissedRequests()
-        self.blamed: deque[tuple[int, str]] = deque(maxlen=BLAMED)
-        """Connections' numbers, and which of their requests what was asked has failed, and how."""
+        self.blamed: deque[tuple[int | str, str]] = deque(maxlen=BLAMED)
+        """Connections' and streams' numbers, and which of their requests what was asked has failed, and how."""
 
     def connection_ended(self, machine: Machine, edge: Edge) -> None:
         """As Observer.connection_ended: keep how it ended."""
@@ -165,8 +180,17 @@ class Recorder:
         self.bytes_in += facts.bytes_in
         self.bytes_out += facts.bytes_out
         self.served += facts.served
+        self._keep(machine, facts, edge, self.normal, self.abnormal)
+
+    def stream_ended(self, machine: Machine, edge: Edge) -> None:
+        """As Observer.stream_ended: keep how it ended; its connection counts its bytes."""
+        self._keep(machine, Facts(*machine.facts()), edge, self.streams, self.broken_streams)
+
+    def _keep(
+        self, machine: Machine, facts: Facts, edge: Edge, normal: deque[Recording], abnormal: deque[Recording]
+    ) -> None:
         blame = self.missed.note_of(facts.number) or self.blame(facts.number)
-        ring = self.abnormal if blame or edge.row.way is Way.FAULT else self.normal
+        ring = abnormal if blame or edge.row.way is Way.FAULT else normal
         refusal = getattr(machine, "refusal", None)
         note = blame or (str(refusal.reason).rstrip(".") if refusal is not None else "")
         ring.append(recording_of(machine, facts, machine.history, edge, note))
@@ -175,20 +199,33 @@ class Recorder:
         """As Observer.request_missed."""
         self.missed.add(missed)
 
-    def request_failed(self, number: int, what: str) -> None:
+    def request_failed(self, number: int | str, what: str) -> None:
         """As Observer.request_failed."""
         self.blamed.append((number, what))
 
-    def blame(self, number: int) -> str:
-        """What is to be said of what the connection of that number has asked, the latest; empty for nearly all."""
+    def blame(self, number: int | str) -> str:
+        """What is to be said of what the connection, or the stream, of that number has asked, the latest; empty for nearly all."""
         if not self.blamed:
             return ""
         return next((told for one, told in reversed(list(self.blamed)) if one == number), "")
 
+    def ended_well(self) -> list[Recording]:
+        """The normal ends, of connections and of streams, the latest first. For any thread."""
+        return _latest(self.normal, self.streams)
+
+    def ended_badly(self) -> list[Recording]:
+        """The abnormal ones."""
+        return _latest(self.abnormal, self.broken_streams)
+
     def find(self, id: str) -> Recording | None:  # noqa: A002
         """The recording of that name, the latest if there are several."""
-        for ring in (self.abnormal, self.normal):
+        for ring in (self.abnormal, self.normal, self.broken_streams, self.streams):
             for one in reversed(list(ring)):
                 if one.id == id:
                     return one
         return None
+
+
+def _latest(*rings: deque[Recording]) -> list[Recording]:
+    found = [one for ring in rings for one in reversed(list(ring))]
+    return sorted(found, key=lambda one: -(one.ended_at or 0.0))

@@ -1,6 +1,6 @@
 """The sampler: a few times a second, the lines of the application in which requests wait.
 
-It runs on the x-ray's thread. It looks at connections that wait for an operation, at most LONGEST seconds a time; where
+It runs on the x-ray's thread. It looks at connections, and at streams of HTTP/2, that wait for an operation, at most LONGEST seconds a time; where
 there are more of them than that allows, it goes on with the others the next time. A request is seen the more often the
 longer it waits, so the lines that are seen of a route's requests are told in the shares of the time that they take.
 
@@ -53,7 +53,13 @@ class Sampler:
         self._ours = ours
         self._next = self._count = 0
         self._counted_at = ours.clock()
-        self._waiting = frozenset(service.engine.nodes[place] for place in PLACES)
+        http2 = service.http2
+        streams = http2.streams.nodes if http2 is not None else ()
+        places = {service.engine.nodes[place].state.name: place for place in PLACES}
+        self._waiting = {
+            node: places[node.state.name] for node in (*service.engine.nodes, *streams) if node.state.name in places
+        }
+        """The states in which an operation is waited for, and their places in a connection's table."""
 
     def begin(self) -> None:
         """Begin to sample. Before the x-ray's thread runs, or on it."""
@@ -86,13 +92,13 @@ class Sampler:
             seen += 1
             self._note(machine)
         self._next = begin + seen
-        self._forget({one.number for one in machines})  # type: ignore[attr-defined]
+        self._forget({(one.number, one.requests) for one in machines})  # type: ignore[attr-defined]
 
     def _note(self, machine: Machine) -> None:
         connection: Any = machine
-        exchange, number = connection.exchange, connection.requests
+        exchange, node = connection.exchange, machine.node
         operation = exchange.operation if exchange is not None else None
-        if operation is None:
+        if operation is None or node not in self._waiting:
             return
         try:
             if getattr(operation, "thread", 1) == 0:
@@ -102,26 +108,25 @@ class Sampler:
         except Exception:  # noqa: BLE001 - it goes on while it is looked at
             return
         if line:
-            self._put(connection.number, number, (machine.node.index, subject, line))
+            self._put((connection.number, connection.requests), (self._waiting[node], subject, line))
 
-    def _put(self, connection: int, request: int, line: Line) -> None:
+    def _put(self, request: tuple[int, int], line: Line) -> None:
         samples = self._profile.samples
-        found = samples.get(connection)
-        if found is None or found[0] != request:
-            if len(samples) >= KEPT and found is None:
+        lines = samples.get(request)
+        if lines is None:
+            if len(samples) >= KEPT:
                 return
-            found = samples[connection] = (request, {})
-        lines = found[1]
+            lines = samples[request] = {}
         if line in lines or len(lines) < LINES:
             lines[line] = lines.get(line, 0) + 1
 
-    def _forget(self, waiting: set[int]) -> None:
-        """Forget what was seen of connections that have gone; the others take theirs at their exchange's end."""
+    def _forget(self, waiting: set[tuple[int, int]]) -> None:
+        """Forget what was seen of requests that have ended untold; the others' is taken at their exchange's end."""
         samples = self._profile.samples
         if len(samples) > KEPT // 2:
-            for number in list(samples):
-                if number not in waiting:
-                    samples.pop(number, None)
+            for request in list(samples):
+                if request not in waiting:
+                    samples.pop(request, None)
 
 
 def line_of(operation: Any) -> str:

@@ -207,7 +207,7 @@ class Watch:
             return self.recorder.find(id)
         machine, _, _, fields = seen
         facts = Facts(*fields)
-        note = self.recorder.blame(facts.number) if machine.engine.table.name in CLIENTS else ""
+        note = self.recorder.blame(facts.number) if machine.engine.table.name in CARRIERS else ""
         return recording_of(machine, facts, history_of(machine), note=note, now=cut.now)
 
     def ended(self) -> JSON:
@@ -215,8 +215,8 @@ class Watch:
         now, recorder = self.ours.clock(), self.recorder
         return {
             "now": now,
-            "abnormal": [ended_json(one, now) for one in reversed(list(recorder.abnormal))],
-            "normal": [ended_json(one, now) for one in reversed(list(recorder.normal))],
+            "abnormal": [ended_json(one, now) for one in recorder.ended_badly()],
+            "normal": [ended_json(one, now) for one in recorder.ended_well()],
         }
 
     def tables(self) -> JSON:

@@ -73,9 +73,11 @@ class Site:
         router.get("/waits.json")(self.waits)
         router.get("/connections.json")(self.connections)
         router.get("/connections/{id}")(self.connection)
+        router.get("/connections/{number:int}/{stream:int}")(self.stream)
         router.post("/session")(self.session)
         router.post("/key")(lambda _: document({"key": keys.new_key()}))
         router.post("/connections/{id}/close")(self.close)
+        router.post("/connections/{number:int}/{stream:int}/close")(self.close_stream)
         router.post("/close")(self.close_many)
 
     # --- looking
@@ -166,6 +168,10 @@ class Site:
         export, media_type = EXPORTS[form]
         return Response(export(recording, secrets=secrets).encode(), 200, ((b"content-type", media_type),))
 
+    async def stream(self, request: Request, number: int, stream: int) -> Response:
+        """One stream, whose id is written as it is shown."""
+        return await self.connection(request, f"{number}/{stream}")
+
     # --- changing
 
     async def close(self, request: Request, id: str) -> Response:  # noqa: A002
@@ -174,6 +180,10 @@ class Site:
         if seen is None or not closable(seen[0]):
             raise HTTPError(404, f"{id} is not an open connection: /connections.json lists them.")
         return await self._order(request, [seen], anyway)
+
+    async def close_stream(self, request: Request, number: int, stream: int) -> Response:
+        """Close one stream."""
+        return await self.close(request, f"{number}/{stream}")
 
     async def close_many(self, request: Request) -> Response:
         """Close those that are asked for; without confirm=1 say which they are."""

@@ -6,7 +6,7 @@ error, so that a pipe gets rows and nothing else.
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import quote
 
 from clerestory.server.xray.terminal.arguments import UsageError, filters_of
@@ -184,22 +184,28 @@ def close(client: Client, arguments: Namespace, streams: Streams) -> int:
     streams.put(*table(rows, streams.style))
     if count > len(rows):
         streams.put(f"and {count - len(rows):,} more")
+    kind = _kind([row["id"] for row in rows])
     if arguments.dry_run:
-        streams.say(f"{count_of(count, 'connection')} would be closed.")
+        streams.say(f"{count_of(count, kind)} would be closed.")
         return 0
     if not arguments.yes:
         if not streams.keys.isatty():
             raise UsageError(
-                f"nothing was closed: standard input is not a terminal; add --yes to close {_these(count)}"
+                f"nothing was closed: standard input is not a terminal; add --yes to close {_these(count, kind)}"
             )
-        if not streams.ask(f"Close {_these(count)}?"):
+        if not streams.ask(f"Close {_these(count, kind)}?"):
             streams.say("Nothing was closed.")
             return 1
     return _order(client, [row["id"] for row in rows] if arguments.ids else [], filters, streams)
 
 
-def _these(count: int) -> str:
-    return "this connection" if count == 1 else f"these {count_of(count, 'connection')}"
+def _kind(ids: Collection[str]) -> str:
+    """What these are: of a stream the id has its connection's number before a slash."""
+    return "stream" if ids and all("/" in one for one in ids) else "connection"
+
+
+def _these(count: int, kind: str) -> str:
+    return f"this {kind}" if count == 1 else f"these {count_of(count, kind)}"
 
 
 def _named(client: Client, ids: list[str], streams: Streams) -> list[JSON]:
@@ -231,10 +237,10 @@ def _order(client: Client, ids: list[str], filters: Mapping[str, object], stream
     else:
         done = client.post("/close", {**filters, "confirm": 1})
         closed, failed = done["closed"], done["failed"]
-    streams.put(f"{count_of(len(closed), 'connection')} closed.")
+    streams.put(f"{count_of(len(closed), _kind(closed))} closed.")
     if failed:
         streams.say(
-            f"{count_of(len(failed), 'connection')} not closed ({', '.join(failed[:5])}): they had already ended, "
+            f"{count_of(len(failed), _kind(failed))} not closed ({', '.join(failed[:5])}): they had already ended, "
             "or the loop is blocked and will close them when it runs again."
         )
     return 0 if closed and not failed else 1

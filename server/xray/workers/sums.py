@@ -11,7 +11,7 @@ from clerestory.server.xray.observe.figures import quantile
 from clerestory.server.xray.serve.filters import ORDERS, USUAL
 from clerestory.server.xray.serve.shape import JSON
 from clerestory.server.xray.workers.member import Member
-from clerestory.statemachines.tables import TABLES
+from clerestory.statemachines.tables import CARRIERS, STREAM, TABLES
 
 Said = Sequence[tuple[Member, JSON]]
 """What each worker that answered has said."""
@@ -184,6 +184,8 @@ def listed(own: JSON, said: Said, sort: str, limit: int, offset: int) -> tuple[J
     order, turned = sort.removeprefix("-"), sort.startswith("-")
     descending = order != "wait" and ORDERS[order][1]
     rows.sort(key=KEYS[order], reverse=descending != turned)
+    if order == "wait":
+        rows = _together(rows)
     members = {
         "now": own["now"],
         "consistent": all(one["consistent"] for one in documents),
@@ -195,17 +197,28 @@ def listed(own: JSON, said: Said, sort: str, limit: int, offset: int) -> tuple[J
     return members, rows[offset : offset + limit]
 
 
+def _together(rows: list[JSON]) -> list[JSON]:
+    """The same, with the streams of a connection behind it, where the first of them stands (as server.xray.serve.filters
+    has them)."""
+    groups: dict[str, list[JSON]] = {}
+    for row in rows:
+        group = groups.setdefault(row["id"].partition("/")[0], [])
+        group.insert(len(group) if row["kind"] == STREAM else 0, row)
+    return [row for group in groups.values() for row in group]
+
+
 def _age(row: JSON) -> float:
     return row["age"] or 0.0
 
 
-def _place(row: JSON) -> tuple[int, str, int]:
+def _place(row: JSON) -> tuple[int, str, int, int]:
     kind, _, number = row["id"].rpartition(":")
-    return row.get("worker", 0), "" if row["kind"] == "connection" else kind, int(number or 0)
+    connection, _, stream = number.partition("/")
+    return row.get("worker", 0), "" if row["kind"] in CARRIERS else kind, int(connection or 0), int(stream or 0)
 
 
 KEYS: dict[str, Callable[[JSON], Any]] = {
-    "wait": lambda row: (row["state"] == INITIAL.get(row["kind"]), -row["seconds"]),
+    "wait": lambda row: (row["state"] in (INITIAL.get(row["kind"]), "AWAITING_REQUEST"), -row["seconds"]),
     "seconds": lambda row: row["seconds"],
     "age": _age,
     "remaining": lambda row: row["deadline"]["remaining"] if row["deadline"] is not None else float("inf"),

@@ -6,74 +6,27 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.events import (
-    ConnectionTerminated,
-    DataReceived,
-    Event,
-    InformationalResponseReceived,
-    ResponseReceived,
-    StreamEnded,
-    StreamReset,
-    TrailersReceived,
-)
 from hyperframe.frame import Frame
 
 from clerestory.server.http2.adoption import HTTP2
 from clerestory.server.http2.connection import Connection
 from clerestory.server.http2.stream import Stream
 from tests.server.support import Bench, bench_of
-
-Headers = list[tuple[bytes, bytes]]
-
-
-class Answer:
-    """What a client has got on one stream."""
-
-    def __init__(self) -> None:
-        self.headers: Headers = []
-        self.interim: list[Headers] = []
-        self.trailers: Headers = []
-        self.body = b""
-        self.ended = False
-        self.reset: int | None = None
-
-    @property
-    def status(self) -> int:
-        return int(dict(self.headers)[b":status"])
-
-    def get(self, name: bytes) -> bytes | None:
-        return dict(self.headers).get(name)
+from tests.support.http2 import Answer as Answer
+from tests.support.http2 import Headers as Headers
+from tests.support.http2 import Speaker
+from tests.support.http2 import head as head
 
 
-def head(method: bytes = b"GET", path: bytes = b"/", *fields: tuple[bytes, bytes]) -> Headers:
-    """A request's field section."""
-    return [(b":method", method), (b":scheme", b"http"), (b":authority", b"site"), (b":path", path), *fields]
-
-
-class Peer:
+class Peer(Speaker):
     """A client. With `takes_all`, it opens its windows as bytes come."""
 
     def __init__(
         self, bench: Bench, takes: Iterable[int] = (), *, begin: bool = True, takes_all: bool = True, buffer: int = 0
     ) -> None:
+        super().__init__(takes_all=takes_all)
         self.bench = bench
         self.client = bench.connect(takes, buffer=buffer)
-        self.takes_all = takes_all
-        self.library = H2Connection(
-            H2Configuration(
-                client_side=True,
-                header_encoding=None,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-                validate_inbound_headers=True,
-            )
-        )
-        self.answers: dict[int, Answer] = {}
-        self.goaway: ConnectionTerminated | None = None
-        self.next = 1
-        self.library.initiate_connection()
         if begin:
             self.flush()
 
@@ -120,44 +73,8 @@ class Peer:
         data = self.client.received()
         if not data:
             return False
-        for event in self.library.receive_data(data):
-            self._note(event)
+        self.hear(data)
         return True
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, ConnectionTerminated):
-            self.goaway = event
-        if not isinstance(
-            event,
-            ResponseReceived
-            | InformationalResponseReceived
-            | DataReceived
-            | TrailersReceived
-            | StreamEnded
-            | StreamReset,
-        ):
-            return
-        answer = self.answers.setdefault(event.stream_id or 0, Answer())
-        if isinstance(event, ResponseReceived):
-            answer.headers = list(event.headers or ())
-        elif isinstance(event, InformationalResponseReceived):
-            answer.interim.append(list(event.headers or ()))
-        elif isinstance(event, TrailersReceived):
-            answer.trailers = list(event.headers or ())
-        elif isinstance(event, DataReceived):
-            answer.body += event.data or b""
-            if self.takes_all and self.goaway is None:
-                self.library.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
-        elif isinstance(event, StreamEnded):
-            answer.ended = True
-        elif isinstance(event, StreamReset):
-            answer.reset = int(event.error_code or 0)
-
-    def begin(self, headers: Headers, *, end: bool = True) -> int:
-        """Open a stream, and do not send it yet."""
-        number, self.next = self.next, self.next + 2
-        self.library.send_headers(number, headers, end_stream=end)
-        return number
 
     def ask(self, headers: Headers, body: bytes | None = None) -> Answer:
         """Ask, and have the answer."""

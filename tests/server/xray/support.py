@@ -14,6 +14,7 @@ from clerestory.server.config import Limits
 from clerestory.server.connection.connection import Connection
 from clerestory.server.connection.service import Service
 from clerestory.server.http import codec_for
+from clerestory.server.http2.adoption import HTTP2
 from clerestory.server.loop.loop import Loop
 from clerestory.server.loop.poller import open_poller
 from clerestory.server.net.listener import Listener
@@ -131,6 +132,8 @@ class Live(Asked):
         application: Callable[[Any], Any],
         xray: socket.socket | None = None,
         limits: dict[str, float] | None = None,
+        *,
+        h2c: bool = False,
     ) -> None:
         self.crashes: list[BaseException] = []
         self.logs = RecordingLogs()
@@ -138,6 +141,7 @@ class Live(Asked):
         self.loop = Loop(open_poller(), self._crashed, limits=asdict(bounds))
         recorder = Recorder()
         self.service = Service(application, self.loop, bounds, self.logs, codec_for("h11"), Connection, recorder)
+        self.service.http2, self.service.h2c = HTTP2(self.service) if h2c else None, h2c
         listening = listen("127.0.0.1", 0)
         self.address = listening.getsockname()
         self.listener = Listener(self.service, listening)
@@ -173,9 +177,11 @@ class Live(Asked):
 
 
 @contextlib.contextmanager
-def live(application: Callable[[Any], Any], xray: socket.socket | None = None, **limits: float) -> Iterator[Live]:
+def live(
+    application: Callable[[Any], Any], xray: socket.socket | None = None, *, h2c: bool = False, **limits: float
+) -> Iterator[Live]:
     """A server with its x-ray. At the end nothing has crashed, on either of the loops."""
-    server = Live(application, xray, limits)
+    server = Live(application, xray, limits, h2c=h2c)
     server.start()
     try:
         yield server

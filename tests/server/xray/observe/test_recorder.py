@@ -2,10 +2,14 @@
 
 import pytest
 
+from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.messages import Request, Response
 from clerestory.server.xray.observe.recorder import LONGEST, Recorder, history_of, recording_of
 from clerestory.statemachines.connection import Trigger as T
 from clerestory.statemachines.contract import Facts
 from clerestory.statemachines.engine import HISTORY
+from clerestory.statemachines.h2_stream import Trigger as StreamTrigger
+from tests.server.http2.support import Peer, head, speaking
 from tests.server.support import GET, Bench, bench_of, hello, reset
 from tests.server.xray.support import waiting
 
@@ -203,3 +207,71 @@ def test_a_reset_inside_a_head_is_an_abnormal_end() -> None:
         end(bench, "reset")
         (one,) = bench.recorder.abnormal
         assert one.ending() == "client in READING_HEAD"
+
+
+# --- streams
+
+
+def test_streams_are_kept_apart_from_connections_and_their_bytes_are_counted_once() -> None:
+    with speaking(hello) as bench:
+        peer = Peer(bench)
+        peer.get(b"/a?b")
+        recorder = bench.recorder
+        (one,) = recorder.streams
+        number = peer.machine.number
+        assert (one.id, one.engine.table.name, one.requests) == (f"{number}/1", "h2_stream", 1)
+        assert (one.request, one.status, one.ending()) == ("GET /a?b", 200, "server in SENDING_RESPONSE")
+        assert [edge.trigger for _, edge in one.path] == ["HEAD_RECEIVED", "OUTPUT_READY", "OUTPUT_FLUSHED"]
+        assert (one.received, one.sent[:15]) == (b"GET /a?b HTTP/2", b"HTTP/1.1 200 OK")
+        assert recorder.find(f"{number}/1") is one
+        assert (list(recorder.broken_streams), recorder.ends, recorder.bytes_in) == ([], {}, 0)
+        bench.after(1)
+        peer.half_close()
+        assert [one.id for one in recorder.ended_well()] == [str(number), f"{number}/1"], "the latest first"
+        assert [edge.row.ends for edge in recorder.ends] == ["client"]
+
+
+def test_a_stream_that_is_cut_is_an_abnormal_end_and_its_connection_s_is_not() -> None:
+    with speaking(waiting()) as bench:
+        peer = Peer(bench)
+        number = peer.begin(head(b"GET", b"/a"))
+        peer.begin(head(b"GET", b"/b"))
+        peer.flush()
+        bench.loop.fire(peer.streams[number], StreamTrigger.CLOSE_ORDERED)
+        peer.flush()
+        assert [one.id for one in bench.recorder.ended_badly()] == [f"{peer.machine.number}/1"]
+        (one,) = bench.recorder.broken_streams
+        assert (one.request, one.ending()) == ("GET /a", "operator in QUERYING_BACKEND")
+        assert list(bench.recorder.abnormal) == []
+        assert list(peer.streams) == [3]
+        assert peer.answers[1].reset == 8, "CANCEL"
+
+
+def test_a_request_that_a_backend_failed_is_a_fault_of_its_stream_alone() -> None:
+    def failing(request: Request) -> Response:
+        if request.path != "/b":
+            return Response(b"")
+        error = HTTPError(502)
+        error.cause = "refused"
+        raise error
+
+    with speaking(failing) as bench:
+        peer = Peer(bench)
+        peer.get(b"/a")
+        peer.get(b"/b")
+        (one,) = bench.recorder.broken_streams
+        assert one.id == f"{peer.machine.number}/3"
+        assert one.note.startswith("request 2 was answered (502")
+        peer.half_close()
+        assert list(bench.recorder.abnormal) == [], "the connection has ended well"
+
+
+def test_of_many_streams_that_end_well_some_are_kept_and_of_each_connection() -> None:
+    with speaking(hello) as bench:
+        bench.service.skips = 3
+        for _ in range(4):
+            peer = Peer(bench)
+            for _ in range(8):
+                peer.get()
+        kept = [one.id.partition("/")[0] for one in bench.recorder.streams]
+        assert {number: kept.count(number) for number in kept} == dict.fromkeys("1234", 2)

@@ -10,6 +10,7 @@ from clerestory.handlers.backends.threads.threads import ThreadPool
 from clerestory.server.xray.observe import sampler as samplers
 from clerestory.server.xray.observe.sampler import BATCH, KEPT, LINES, MOST_SKIPS, Sampler, line_of_steps
 from tests.server.connection.test_waiting import QUERYING, Named
+from tests.server.http2.support import Peer, head, speaking
 from tests.server.support import GET, Bench, bench_of
 from tests.server.xray.observe.test_profile import profiled
 from tests.support.waiting import eventually
@@ -38,9 +39,9 @@ def test_the_innermost_line_of_a_handler_that_waits_is_seen() -> None:
         for _ in range(3):
             bench.after(1)
             sampler.sample()
-        ((number, lines),) = profile.samples.values()
+        ((request, lines),) = profile.samples.items()
         ((line, count),) = lines.items()
-        assert (number, count) == (1, 3)
+        assert (request, count) == ((client.connection.number, 1), 3)
         assert line[:2] == (QUERYING, "a database")
         assert line[2].startswith("observe/test_sampler.py:")
         assert line[2].endswith(" waits_here")
@@ -75,7 +76,7 @@ def test_of_a_function_in_a_thread_the_line_is_the_thread_s() -> None:
                 return bool(sampler._profile.samples)
 
             eventually(seen, what="a sample")
-            ((_, lines),) = sampler._profile.samples.values()
+            (lines,) = sampler._profile.samples.values()
             assert any(line[2].endswith("blocks") for line in lines)
             assert {line[1].rpartition(".")[2] for line in lines} == {"blocks"}
         finally:
@@ -96,6 +97,35 @@ def test_what_idles_and_what_waits_for_its_client_is_not_looked_at() -> None:
         bench.connect().send(b"GET / HT")
         sampler.sample()
         assert sampler._profile.samples == {}
+
+
+def test_of_streams_each_request_s_lines_are_kept() -> None:
+    operations: list[Named] = []
+
+    async def handler(request: Request) -> Response:
+        operations.append(Named(request.path))
+        await waits_here(operations[-1])
+        return Response(b"done")
+
+    with speaking(handler) as bench:
+        sampler = sampled(bench)
+        profile = sampler._profile
+        peer = Peer(bench)
+        for path in (b"/a", b"/b"):
+            peer.begin(head(b"GET", path))
+        peer.flush()
+        sampler.sample()
+        assert len(profile.samples) == 2
+        for operation in operations:
+            operation.finish()
+        peer.flush()
+        seen = {name: share.lines for name, route in profile.routes.items() for share in route.shares.values()}
+        assert {name: [line[:2] for line in lines] for name, lines in seen.items()} == {
+            "GET /a": [(QUERYING, "/a")],
+            "GET /b": [(QUERYING, "/b")],
+        }
+        assert all(line[2].endswith(" waits_here") for lines in seen.values() for line in lines)
+        assert profile.samples == {}
 
 
 def waiting_many(bench: Bench, count: int) -> None:
@@ -126,15 +156,13 @@ def test_lines_and_requests_are_bounded() -> None:
     with bench_of(lambda request: Response(b"")) as bench:
         sampler = sampled(bench)
         for number in range(KEPT + 3):
-            sampler._put(number, 1, (QUERYING, "x", "a.py:1 f"))
+            sampler._put((number, 1), (QUERYING, "x", "a.py:1 f"))
         assert len(sampler._profile.samples) == KEPT
         for number in range(LINES + 3):
-            sampler._put(0, 1, (QUERYING, "x", f"a.py:{number} f"))
-        assert len(sampler._profile.samples[0][1]) == LINES
-        sampler._put(0, 2, (QUERYING, "x", "a.py:1 f"))
-        assert sampler._profile.samples[0] == (2, {(QUERYING, "x", "a.py:1 f"): 1})
+            sampler._put((0, 1), (QUERYING, "x", f"a.py:{number} f"))
+        assert len(sampler._profile.samples[0, 1]) == LINES
         sampler.sample()
-        assert sampler._profile.samples == {}, "connections that have gone are forgotten"
+        assert sampler._profile.samples == {}, "requests that have gone are forgotten"
 
 
 def test_what_cannot_be_looked_at_is_left_out() -> None:

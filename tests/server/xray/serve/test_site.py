@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from clerestory.server.xray.serve.guard import SECURE
 from tests.server.support import GET
 from tests.server.xray.support import Live, live, waiting
 from tests.support.client import Client, clients
+from tests.support.http2 import HTTP2Client, head
 from tests.support.waiting import eventually
 
 router = Router()
@@ -302,6 +304,34 @@ def test_closing_one_by_its_id_is_logged(server: Live) -> None:
         (event,) = server.log("connection_ended")
         assert event["cause"] == "operator"
         assert server.post(f"/connections/{rows[one.name]}/close").status == 404
+
+
+@pytest.mark.parametrize("slash", ["/", "%2F"])
+def test_closing_one_stream_lets_the_others_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, slash: str) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with live(router, h2c=True) as server, HTTP2Client(server.address) as client:
+        closed, other = client.open(head(b"GET", b"/wait?secret=abc")), client.open(head(b"GET", b"/wait"))
+        rows = server.standing("QUERYING_BACKEND", 2)
+        number = rows[0]["id"].partition("/")[0]
+        assert sorted(row["id"] for row in rows) == [f"{number}/{closed}", f"{number}/{other}"]
+        target = f"/connections/{number}{slash}{closed}"
+        assert server.json(target)["request"] == "GET /wait?..."
+        answer = server.post(f"{target}/close")
+        assert json.loads(answer.body) == {"dry_run": False, "closed": [f"{number}/{closed}"], "failed": []}
+        assert client.whole(closed).reset == 8, "CANCEL"
+        assert [row["id"] for row in server.standing("QUERYING_BACKEND", 1)] == [f"{number}/{other}"]
+        assert client.get().body == b"hello", "the connection goes on"
+        (event,) = server.log("closed_by_operator")
+        assert event["connections"] == [f"{number}/{closed}"]
+        gone = server.json(target)
+        assert (gone["ended"]["cause"], gone["ended"]["state"]) == ("operator", "QUERYING_BACKEND")
+        listed = server.json("/ended.json")
+        assert [(one["id"], one["kind"]) for one in listed["abnormal"]] == [(f"{number}/{closed}", "h2_stream")]
+        assert [(one["id"], one["request"]) for one in listed["normal"]] == [(f"{number}/5", "GET /")]
+        assert server.post(f"{target}/close").status == 404
+        assert server.post(f"/connections/{number}/close").status == 200
+        with pytest.raises(ConnectionResetError):
+            client.until(lambda: False)
 
 
 def test_the_server_itself_can_not_be_closed(server: Live) -> None:

@@ -187,6 +187,16 @@ def test_close_by_number() -> None:
     assert [asked for asked in client.asked if asked[0] == "POST"] == [("POST", "/connections/17/close", {})]
 
 
+def test_close_of_a_stream() -> None:
+    answers = {
+        "/connections/41/7": one() | {"id": "41/7"},
+        "/connections/41%2F7/close": {"closed": ["41/7"], "failed": []},
+    }
+    status, out, err, _ = run("close", ["41/7"], answers, Terminal("y\n"))
+    assert (status, err) == (0, "Close this stream? [y/N] ")
+    assert out.endswith("1 stream closed.\n")
+
+
 def test_close_of_what_went_meanwhile_is_no_success() -> None:
     status, out, err, _ = run("close", ["17", "--yes"], {"/connections/17": one()})
     assert (status, out.splitlines()[-1]) == (1, "0 connections closed.")

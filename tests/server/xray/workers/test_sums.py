@@ -66,6 +66,17 @@ def test_rows_are_merged_in_every_order_that_there_is() -> None:
     assert rows[0]["generation"] == 1
 
 
+def test_streams_stand_behind_their_connection() -> None:
+    streams = [row(id=f"41/{number}", kind="h2_stream", seconds=float(number)) for number in (3, 13, 5)]
+    carrier = row(id="41", kind="h2_connection", state="AWAITING_REQUEST", seconds=99.0)
+    said = [(member(1), lists(*streams, carrier)), (member(2, 2), lists(row(id="41", seconds=9.0)))]
+    for sort, expected in {
+        "wait": ["1:41", "1:41/13", "1:41/5", "1:41/3", "2:41"],
+        "id": ["1:41", "1:41/3", "1:41/5", "1:41/13", "2:41"],
+    }.items():
+        assert [one["id"] for one in sums.listed(lists(), said, sort, 100, 0)[1]] == expected, sort
+
+
 @pytest.mark.parametrize("sort", ["age", "bytes_out", "requests", "state"])
 def test_no_order_minds_what_is_missing(sort: str) -> None:
     said = [(member(1), lists(row(id="listener:5", age=None, deadline=None, kind="listener")))]
