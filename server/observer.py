@@ -41,8 +41,8 @@ class Observer(Protocol):
         """`edge` has decided the end of a connection, which has not yet forgotten what it was doing."""
 
     def stream_ended(self, machine: Machine, edge: Edge) -> None:
-        """`edge` has decided the end of a stream of HTTP/2, which has not yet forgotten what it was doing. Of those that
-        end as they should, and are many, only some are told."""
+        """`edge` has decided the end of a stream of HTTP/2, which has not yet forgotten what it was doing. Of those
+        that end as they should, and are many, only some are told."""
 
     def request_missed(self, missed: Missed) -> None:
         """A request came after the keep-alive deadline had passed and we had closed."""

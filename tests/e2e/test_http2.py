@@ -205,7 +205,9 @@ def test_an_operator_closes_one_stream(start: Start, folder: Path, options: tupl
     with HTTP2Client(server.address) as client:
         numbers = [client.open(head(b"GET", b"/sleep")) for _ in range(2)]
         query = "connections.json?path=/sleep"
-        rows = eventually(lambda: [found for found in [look(server, query)["rows"]] if len(found) == 2], what="two streams")[0]
+        rows = eventually(
+            lambda: [found for found in [look(server, query)["rows"]] if len(found) == 2], what="two streams"
+        )[0]
         first, second = sorted(row["id"] for row in rows)
         assert (first[-2:], second[-2:]) == ("/1", "/3")
         assert f"\n{first} " in command("ps")

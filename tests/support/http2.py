@@ -54,7 +54,7 @@ def head(method: bytes = b"GET", path: bytes = b"/", *fields: tuple[bytes, bytes
 
 
 class Speaker:
-    """What speaks for a client; whoever has it moves the bytes. With `takes_all`, it opens its windows as bytes come."""
+    """What speaks for a client; its owner moves the bytes. With `takes_all`, it opens its windows as bytes come."""
 
     def __init__(self, *, takes_all: bool = True) -> None:
         self.takes_all = takes_all
@@ -114,7 +114,7 @@ class Speaker:
 
 
 class HTTP2Client(Speaker):
-    """A client on a real connection, blocking, with a timeout that means `it hangs`; by TLS where the address says so."""
+    """A client on a real connection, blocking, with a timeout that means `it hangs`; over TLS if the address says so."""
 
     def __init__(self, address: Address, *, takes_all: bool = True) -> None:
         super().__init__(takes_all=takes_all)

@@ -1,10 +1,10 @@
 """How machines ended, and by what path: kept for a while after they have gone.
 
 A machine remembers its last transitions anyway (statemachines.engine.HISTORY). When it has ended, its recording goes to
-one of two rings: abnormal ends are few, interesting and kept long; normal ones are many and kept for a moment. Streams of
-HTTP/2 have two rings of their own, so that one busy connection takes no other's place. All are bounded, and so is each
-recording: of a request its line is kept, cut at LONGEST, and of the messages how the last one
-of each side began (contract.EXCERPT). At the bounds all of it takes some 6 MiB, with targets of usual length.
+one of two rings: abnormal ends are few, interesting and kept long; normal ones are many and kept for a moment. Streams
+of HTTP/2 have two rings of their own, so that one busy connection takes no other's place. All are bounded, and so is
+each recording: of a request its line is kept, cut at LONGEST, and of the messages how the last one of each side began
+(contract.EXCERPT). At the bounds all of it takes some 12 MiB, with targets of usual length.
 
 What a recording becomes for others to read: server.xray.exports.exports.
 """
@@ -204,7 +204,8 @@ class Recorder:
         self.blamed.append((number, what))
 
     def blame(self, number: int | str) -> str:
-        """What is to be said of what the connection, or the stream, of that number has asked, the latest; empty for nearly all."""
+        """What is to be said of what the connection, or the stream, of that number has asked, the latest; empty for
+        nearly all."""
         if not self.blamed:
             return ""
         return next((told for one, told in reversed(list(self.blamed)) if one == number), "")

@@ -1,8 +1,9 @@
 """The sampler: a few times a second, the lines of the application in which requests wait.
 
-It runs on the x-ray's thread. It looks at connections, and at streams of HTTP/2, that wait for an operation, at most LONGEST seconds a time; where
-there are more of them than that allows, it goes on with the others the next time. A request is seen the more often the
-longer it waits, so the lines that are seen of a route's requests are told in the shares of the time that they take.
+It runs on the x-ray's thread. It looks at connections, and at streams of HTTP/2, that wait for an operation, at most
+LONGEST seconds a time; where there are more of them than that allows, it goes on with the others the next time. A
+request is seen the more often the longer it waits, so the lines that are seen of a route's requests are told in the
+shares of the time that they take.
 
 A line is the innermost one outside of the libraries and of ours: in the application's task, in the thread that runs the
 application or its function, or else in the handler that awaits.

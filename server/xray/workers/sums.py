@@ -198,8 +198,7 @@ def listed(own: JSON, said: Said, sort: str, limit: int, offset: int) -> tuple[J
 
 
 def _together(rows: list[JSON]) -> list[JSON]:
-    """The same, with the streams of a connection behind it, where the first of them stands (as server.xray.serve.filters
-    has them)."""
+    """The same, with the streams of a connection behind it, where the first of them stands."""
     groups: dict[str, list[JSON]] = {}
     for row in rows:
         group = groups.setdefault(row["id"].partition("/")[0], [])
