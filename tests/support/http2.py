@@ -114,7 +114,7 @@ class Speaker:
 
 
 class HTTP2Client(Speaker):
-    """A client on a real connection, blocking, with a timeout that means `it hangs`; over TLS if the address says so."""
+    """A blocking client on a real connection, with a timeout that means `it hangs`; over TLS if its address says so."""
 
     def __init__(self, address: Address, *, takes_all: bool = True) -> None:
         super().__init__(takes_all=takes_all)
