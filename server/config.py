@@ -160,6 +160,7 @@ class Limits:
     upstream_max_waiting_bytes: int = _bound(bounds.UPSTREAM_WAITING_BYTES)
     upstream_max_streams: int = _bound(bounds.UPSTREAM_STREAMS)
     upstream_max_requests: int = _bound(bounds.UPSTREAM_REQUESTS)
+    upstream_max_unrequested: int = _bound(bounds.UPSTREAM_UNREQUESTED)
     upstream_max_interim: int = _bound(bounds.UPSTREAM_INTERIM)
     upstream_max_tunnels: int = _bound(bounds.UPSTREAM_TUNNELS)
     upstream_buffer: int = _bound(bounds.UPSTREAM_BUFFER)

@@ -105,6 +105,8 @@ class Upstream(asyncio.Protocol):
     all_closed = asyncio.Event()
     most_asked = 0
     """The most requests that came on one connection."""
+    reused = 0
+    """How many requests came on a connection that had carried one before."""
     speaks_first = True
     """Whether it now and then sends an answer on a connection that nothing has been asked on yet."""
 
@@ -145,6 +147,7 @@ class Upstream(asyncio.Protocol):
         self.sent[kind] += 1
         self.asked += 1
         Upstream.most_asked = max(Upstream.most_asked, self.asked)
+        Upstream.reused += self.asked > 1
         if kind in ("exact", "post"):
             write(head + body)
         elif kind == "chunked":
@@ -291,7 +294,7 @@ class Crowd:
 def crowd_before(start: Start, answers: int, *options: str) -> Crowd:
     """What the clients of a proxy with these options got."""
     Upstream.excused, Upstream.sent, Upstream.all_closed = set(), Counter(), asyncio.Event()
-    Upstream.most_asked = 0
+    Upstream.most_asked = Upstream.reused = 0
 
     async def story() -> Crowd:
         loop = asyncio.get_running_loop()
@@ -322,10 +325,22 @@ def test_where_no_connection_to_the_upstream_is_used_again_there_is_no_foreign_a
     assert sum(Upstream.sent[kind] for kind in Upstream.sent if kind.startswith(("surplus", "unasked"))) > 0
 
 
+def test_an_upstream_that_sends_unrequested_data_is_given_no_connection_twice(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found out soon, and what its connections still bring then is for their one request."""
+    monkeypatch.setattr(Upstream, "speaks_first", False)
+    crowd = crowd_before(start, ANSWERS // 10)
+    assert Upstream.reused < ANSWERS // 100, "the first that was not requested has ended it"
+    assert [one for one in crowd.foreign if one[0] not in Upstream.excused] == []
+    assert crowd.unlike == []
+    assert crowd.got["200"] > sum(crowd.got.values()) * 0.8, crowd.got
+
+
 @pytest.mark.timeout(120 + ANSWERS / 100)
 def test_not_one_byte_of_a_foreign_answer_reaches_a_client(start: Start) -> None:
     """An answer goes to the client whose request it answers, or to nobody."""
-    crowd = crowd_before(start, ANSWERS)
+    crowd = crowd_before(start, ANSWERS, "--upstream-max-unrequested", "0")
     answered = sum(crowd.got.values())
     figure(
         f"{answered} answers: {dict(crowd.got)}; {len(Upstream.excused)} excused; "

@@ -105,6 +105,13 @@ UPSTREAM_REQUESTS = Bound(
     "requests",
     "on one connection to an upstream; so that none stays open for ever",
 )
+UPSTREAM_UNREQUESTED = Bound(
+    "upstream_max_unrequested",
+    1,
+    "times",
+    "that an upstream may send unrequested data; then each connection to it carries one request, until a restart; "
+    "0 for no limit",
+)
 UPSTREAM_INTERIM = Bound(
     "upstream_max_interim", 16, "responses", "of status 1xx before the final one, else 502; they are passed on"
 )
@@ -150,6 +157,7 @@ BOUNDS = (
     UPSTREAM_WAITING_BYTES,
     UPSTREAM_STREAMS,
     UPSTREAM_REQUESTS,
+    UPSTREAM_UNREQUESTED,
     UPSTREAM_INTERIM,
     UPSTREAM_TUNNELS,
     UPSTREAM_BUFFER,

@@ -10,6 +10,7 @@ from clerestory.handlers.backends.pool.bounds import (
     UPSTREAM_REQUESTS,
     UPSTREAM_STREAMS,
     UPSTREAM_TUNNELS,
+    UPSTREAM_UNREQUESTED,
     UPSTREAM_WAITING,
     UPSTREAM_WAITING_BYTES,
 )
@@ -19,7 +20,8 @@ from clerestory.statemachines import slot
 class Bounds(NamedTuple):
     """How many connections there may be, how many calls may wait for one and for how many seconds, how many exchanges
     there are on a connection, how many interim answers in one, how many connections may be tunnels and how many
-    streams, what percentage of the connections one client may have, and how many bytes the waiting calls may hold."""
+    streams, what percentage of the connections one client may have, how many bytes the waiting calls may hold, and how
+    often the upstream may send unrequested data (0: as often as it likes)."""
 
     max_connections: int = int(UPSTREAM_CONNECTIONS.default)
     max_waiting: int = int(UPSTREAM_WAITING.default)
@@ -30,6 +32,7 @@ class Bounds(NamedTuple):
     max_streams: int = int(UPSTREAM_STREAMS.default)
     client_share: int = int(UPSTREAM_CLIENT_SHARE.default)
     max_waiting_bytes: int = int(UPSTREAM_WAITING_BYTES.default)
+    max_unrequested: int = int(UPSTREAM_UNREQUESTED.default)
 
     @classmethod
     def of(cls, limits: Mapping[str, float]) -> Self:
@@ -44,6 +47,7 @@ class Bounds(NamedTuple):
             int(limits.get(UPSTREAM_STREAMS.option, UPSTREAM_STREAMS.default)),
             int(limits.get(UPSTREAM_CLIENT_SHARE.option, UPSTREAM_CLIENT_SHARE.default)),
             int(limits.get(UPSTREAM_WAITING_BYTES.option, UPSTREAM_WAITING_BYTES.default)),
+            int(limits.get(UPSTREAM_UNREQUESTED.option, UPSTREAM_UNREQUESTED.default)),
         )
 
     def share_of(self, count: int) -> int:

@@ -24,6 +24,7 @@ from clerestory.handlers.backends.upstream.health import Health
 from clerestory.handlers.backends.upstream.intake import Intake
 from clerestory.handlers.backends.upstream.request import CHUNKED, LAST_CHUNK, write_chunk
 from clerestory.handlers.backends.upstream.spool import Spool, Store
+from clerestory.handlers.backends.upstream.trust import Trust
 from clerestory.handlers.proxy.tunnel import Tunnel
 from clerestory.statemachines.engine import Engine, Machine, Node
 from clerestory.statemachines.loop import Loop
@@ -54,6 +55,7 @@ class Connections(ABC):
     reader: Reader
     minor: int | None
     health: Health
+    trust: Trust
 
     @abstractmethod
     def describe(self) -> str:
@@ -129,9 +131,8 @@ class Call:
     `framing` is the length of a body that is handed over piece by piece, CHUNKED, or None where there is none; `more`
     says that pieces of it are still to come. Where `is_fed`, they are those of the request which the executor answers,
     and which it reads for this call (its Feed); else the caller gives them. `upgrade` is the protocol that is asked
-    for, if one is; `tunnel` is there when the upstream has agreed to it. `client` is the address of the client for
-    which it is, "" where it is our own; `apart` says that it has a connection of its own, beside those of the pool,
-    and `fresh` that it is to have a new one where there is room.
+    for, if one is; `tunnel` is there when the upstream has agreed to it. `client` is the address of its client, "" for
+    our own; `apart` says that it has a connection beside those of the pool, `fresh` a new one where there is room.
     """
 
     __slots__ = (
@@ -192,8 +193,7 @@ class Call:
         self.apart = apart
         self.fresh = fresh
         self.tunnel: Tunnel | None = None
-        self.begun = self.given = 0
-        """Bytes of the body that are in `data` already, and bytes handed over so far, with these."""
+        self.begun = self.given = 0  # bytes of the body that are in `data`, and that are handed over, with these
         self.intake: Intake | None = None
         """What is gathered of the body, before the upstream is asked and until it has been sent."""
         self.wanted = False  # the upstream takes the next piece of the body, or the intake does

@@ -297,7 +297,11 @@ class UpstreamConnection(Sender):
 
     def deliver_end(self) -> None:
         """Tell the caller that the answer is complete."""
-        call = self._release()
+        call, head, body = self._release(), self.head, self.body
+        assert head is not None
+        assert body is not None
+        if body.spare and not may_bring_more(head, call.method):
+            self.pool.trust.note(body.spare)
         call.ended = True
         call.tell()
 

@@ -8,8 +8,8 @@ Laws:
 - An answer that goes on and on leaves the pool as a tunnel does: `max_streams` of them do not keep the others waiting.
 - The connection that was used last is used first, so that those that are not needed grow old and are closed.
 - A connection that has become a tunnel has left the pool; at most `max_tunnels` are there.
-- Every connection is looked at in the moment before a request is sent on it: whatever has come
-  by then, a byte or its end, rules it out (look.py). The request goes to the next idle connection, or a new one.
+- A connection is used again while the upstream is trusted (trust.py). It is looked at directly before a request is sent
+  on it: whatever has come by then rules it out (look.py), and another one has the request.
 - How many are open is counted from the connections themselves.
 """
 
@@ -27,6 +27,7 @@ from clerestory.handlers.backends.upstream.connection import LONG, UpstreamConne
 from clerestory.handlers.backends.upstream.errors import UpstreamError
 from clerestory.handlers.backends.upstream.gate import Reader
 from clerestory.handlers.backends.upstream.health import Health
+from clerestory.handlers.backends.upstream.trust import Trust
 from clerestory.statemachines import slot, upstream
 from clerestory.statemachines.contract import Deadline
 from clerestory.statemachines.engine import Engine
@@ -57,8 +58,7 @@ class Pool(Connections):
     ) -> None:
         self.loop = loop
         self.bounds = bounds or Bounds.of(loop.limits)
-        self.share = self.bounds.share_of(self.bounds.max_connections)
-        """How many connections one client may have."""
+        self.share = self.bounds.share_of(self.bounds.max_connections)  # of one client
         self.host = host
         self.tls = tls
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -71,6 +71,7 @@ class Pool(Connections):
         self.sending, self.holding, self.reading = (
             nodes[state] for state in (S.SENDING_REQUEST, S.HOLDING_BODY, S.READING_BODY)
         )
+        self.trust = Trust(self.where, loop, self.bounds, self._close_idle)
         self.reader = Reader()
         self.minor: int | None = None
         """The minor version of HTTP that the upstream's last answer was in; None before that."""
@@ -85,8 +86,7 @@ class Pool(Connections):
         """Calls whose connection could not be used; empty between two steps of the loop."""
         self.queue: Queue[Call] = Queue(self, self.where, slot.UPSTREAM, loop, limits)
         self._lost: UpstreamError | None = None
-        self._looked = float("-inf")
-        """When streams were looked for."""
+        self._looked = float("-inf")  # when streams were looked for
         self.is_closed = False
         self.on_close: list[Callable[[], None]] = []
 
@@ -161,8 +161,7 @@ class Pool(Connections):
         return True
 
     def _use(self, connection: Carrier, call: Call) -> None:
-        connection.call = call
-        call.connection = connection
+        connection.call, call.connection = call, connection
 
     def _next(self, giver: str = "") -> Call | None:
         """The call that is to have what has become free: what `giver` has given back it may have again."""
@@ -180,8 +179,7 @@ class Pool(Connections):
         return len(self.connections) < self.bounds.max_connections
 
     def _make_room(self) -> bool:
-        """Set the streams aside that say nothing, and so have not been found out; whether there is room now. Where many
-        calls come at once they are looked for once."""
+        """Set silent streams aside that are not known as such; whether there is room now. Not for each call."""
         now = self.loop.clock()
         if now - self._looked < LOOK_AGAIN:
             return False
@@ -193,9 +191,9 @@ class Pool(Connections):
 
     def _has_room_for_a_tunnel(self) -> bool:
         """Whether a further one may be asked for: those that are being asked for count, too."""
-        asked = sum(one.call is not None and bool(one.call.upgrade) for one in self.connections)
-        waiting = sum(bool(one.caller.upgrade) for one in self.queue.slots)
-        return len(self.tunnels) + asked + waiting < self.bounds.max_tunnels
+        calls = [*(one.call for one in self.connections), *(one.caller for one in self.queue.slots)]
+        asked = sum(call is not None and bool(call.upgrade) for call in calls)
+        return len(self.tunnels) + asked < self.bounds.max_tunnels
 
     def _busy(self, detail: str) -> UpstreamError:
         return UpstreamError(503, "busy", detail, self.where, safe=True, reached=False)
@@ -266,8 +264,7 @@ class Pool(Connections):
             self.queue.lose()
 
     def try_next(self, call: Call, error: UpstreamError) -> bool:
-        """As Connections.try_next. When there is none left the name may have moved: it
-        is looked up again, once for a call, if that was not done just now. False when there is nothing to try."""
+        """As Connections.try_next. When none is left the name may have moved: it is looked up once for a call."""
         if error.cause == "closed by an operator":
             return False
         if call.addresses:
@@ -322,7 +319,7 @@ class Pool(Connections):
         return (
             not self.is_closed
             and not connection.has_ended_input()
-            and connection.served < self.bounds.max_served
+            and connection.served < self.trust.max_served
             and connection in self.connections
         )
 
@@ -369,7 +366,11 @@ class Pool(Connections):
         self.health.retire()
         for tell in self.on_close:
             tell()
-        for connection in self.idle[:]:
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        idle, self.idle = self.idle, []
+        for connection in idle:
             self.loop.tell(connection, T.CLOSE_ORDERED)
 
 

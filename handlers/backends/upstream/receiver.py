@@ -112,6 +112,7 @@ class Receiver(Carrier):
             return T.UPSTREAM_RESET
         if data is None:
             return None
+        self.pool.trust.note(data)
         return T.UNEXPECTED_BYTES_RECEIVED if data else T.UPSTREAM_CLOSED
 
     # --- reading
@@ -271,8 +272,9 @@ class Receiver(Carrier):
                 pass
         return self._reset()
 
-    def refuse_unasked(self) -> T:
-        """What has come is older than the request: it answers nothing."""
+    def refuse_unasked(self, data: bytes) -> T:
+        """What has come, and begins with `data`, is older than the request: it answers nothing."""
+        self.pool.trust.note(data)
         self.failure = (502, "unasked", "The upstream sent an answer before it had the request.")
         return T.UPSTREAM_RESET
 

@@ -85,7 +85,7 @@ class Sender(FarEnd):
                 return None
             if not self.sent and self.served > 1 and has_crossed(self.descriptor, sent):
                 self.sent = sent
-                return self.refuse_unasked()
+                return self.refuse_unasked(first_bytes(self.socket))
             self.sent += sent
             self.bytes_out += sent
             if sent < len(output):
@@ -98,9 +98,10 @@ class Sender(FarEnd):
     def _find(self) -> T | None:
         """Something has come before the first byte of the request was sent: it answers nothing. On a connection that
         was used before it is left over from then; on a new one only a refusal may be said so early."""
-        if self.served > 1:
-            return T.CONNECTION_STALE
         first = first_bytes(self.socket)
+        if self.served > 1:
+            self.pool.trust.note(first)
+            return T.CONNECTION_STALE
         if not first:  # the end; or, over TLS, what cannot be looked at twice
             return self._reset()
         if refuses(first):
@@ -114,6 +115,6 @@ class Sender(FarEnd):
         refusal may be said so early."""
         data = self.socket.recv(READ_SIZE)
         if data and is_unheard(self.descriptor, self.sent) and not (self.served == 1 and refuses(data)):
-            self.refuse_unasked()
+            self.refuse_unasked(data)
             raise ConnectionError
         return data

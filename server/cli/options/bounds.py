@@ -46,6 +46,7 @@ ZERO_MEANS_NONE = {
         "upstream_client_share",
         "upstream_max_waiting",
         "upstream_max_streams",
+        "upstream_max_unrequested",
         "upstream_max_interim",
         "upstream_max_tunnels",
         "upstream_buffer",

@@ -186,6 +186,19 @@ class Far:
         self.bench.settle()
 
 
+class Log:
+    """What was told, as (event, fields)."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, object]]] = []
+
+    def info(self, event: str, **fields: object) -> None:
+        self.lines.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append(("warning", event, fields))
+
+
 class Bench:
     """A loop, upstream origins that listen, and callers."""
 

@@ -17,6 +17,7 @@ def test_what_a_loop_does_not_say_is_the_default() -> None:
         ("upstream_max_waiting", "max_waiting"),
         ("upstream_slot_timeout", "slot_timeout"),
         ("upstream_max_requests", "max_served"),
+        ("upstream_max_unrequested", "max_unrequested"),
         ("upstream_max_interim", "max_interim"),
         ("upstream_max_tunnels", "max_tunnels"),
         ("upstream_max_streams", "max_streams"),

@@ -8,23 +8,10 @@ from clerestory.handlers.backends.journal import JOURNAL
 from clerestory.handlers.backends.upstream.health import FAILURES, LONGEST, PROBES, Health
 from clerestory.statemachines.breaker import DOWN
 from clerestory.statemachines.breaker import State as S
-from tests.handlers.backends.upstreams import Bench
+from tests.handlers.backends.upstreams import Bench, Log
 
 FIRST = DOWN.seconds
 Make = Callable[..., Health]
-
-
-class Log:
-    """What was told, as (event, fields)."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, object]]] = []
-
-    def info(self, event: str, **fields: object) -> None:
-        self.lines.append(("info", event, fields))
-
-    def warning(self, event: str, **fields: object) -> None:
-        self.lines.append(("warning", event, fields))
 
 
 @pytest.fixture
