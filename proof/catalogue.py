@@ -1,6 +1,7 @@
 """Which worlds are explored, and how large: what is quick runs in ./check, the rest by `python -m proof`."""
 
 from proof.world import World
+from proof.worlds.conversations import conversations
 from proof.worlds.database import database
 from proof.worlds.gateway import gateway
 from proof.worlds.names import names
@@ -19,6 +20,7 @@ def quick() -> list[World]:
         gateway(1, 0, 0),
         names(1),
         tunnels(),
+        conversations(),
         workers(1, 2, reloads=0),
         workers(1, 3, wishes=0, watches=True),
     ]
@@ -35,6 +37,7 @@ def full() -> list[World]:
         gateway(2, 0, 0),
         names(2),
         tunnels(),
+        conversations(),
         workers(1, 3, wishes=0, watches=True),
         workers(1, 3),
         workers(1, 3, reloads=2, faults=0, wishes=0),
@@ -51,5 +54,6 @@ def for_mutants() -> list[World]:
         threads(2),
         names(1),
         tunnels(),
+        conversations(),
         workers(1, 2, reloads=0),
     ]

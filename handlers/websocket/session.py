@@ -270,11 +270,10 @@ class Session(Machine):
         full = inbox.is_full
         message = inbox.take()
         if full and not inbox.is_full:
+            self.loop.tell(self, T.QUEUE_TAKEN)
             self._decode(b"", self.loop.clock())
-            if not inbox.is_full:
-                self.loop.tell(self, T.QUEUE_TAKEN)
-                if self.link is not None:
-                    self.link.update_interest()
+            if self.link is not None:
+                self.link.update_interest()
         if not inbox.queue:
             self.loop.tell(self, T.ALL_TAKEN)
         return message

@@ -100,6 +100,25 @@ def test_an_application_that_takes_nothing_is_given_up() -> None:
         assert talk.interests[-1] == 1  # what still comes is thrown away
 
 
+def test_an_application_that_takes_slowly_is_not_given_up_although_its_queue_is_filled_again_at_once() -> None:
+    with talking(deaf, websocket_max_queue=1) as talk:
+        talk.text("a", "b", "c")
+        assert not pass_time(talk, 299)
+        assert talk.session.take() == "a"
+        assert not pass_time(talk, 299)
+        assert talk.state == "AWAITING_APPLICATION"
+        assert pass_time(talk, 2)
+
+
+def test_a_close_behind_messages_that_were_not_taken_is_heard_when_they_are() -> None:
+    with talking(deaf, websocket_max_queue=2) as talk:
+        close = Frame(Opcode.CLOSE, (1000).to_bytes(2, "big"))
+        talk.say(Frame(Opcode.TEXT, b"a"), Frame(Opcode.TEXT, b"b"), close)
+        assert talk.state == "AWAITING_APPLICATION"
+        assert talk.session.take() == "a"
+        assert talk.state == "PEER_CLOSING"
+
+
 def test_what_has_come_may_be_taken_when_the_connection_is_over() -> None:
     go = asyncio.Event()
     told: list[Any] = []
