@@ -1,0 +1,43 @@
+"""What the clients of HTTP/2 are served in tests: a page, answers that take a moment, uploads, downloads, events."""
+
+from collections.abc import AsyncIterator
+
+from clerestory import Request, Response, Router, event_stream, sleep
+
+router = Router()
+HTML = ((b"content-type", b"text/html; charset=utf-8"),)
+
+
+@router.get("/")
+def page(request: Request) -> Response:
+    return Response(b"<!doctype html><title>A page</title><link rel=icon href='data:,'>", 200, HTML)
+
+
+@router.get("/squares/{n:int}")
+async def square(request: Request, n: int) -> Response:
+    await sleep(0.01)
+    return Response(b"%d" % (n * n))
+
+
+@router.get("/zeros/{size:int}")
+def zeros(request: Request, size: int) -> Response:
+    return Response(bytes(size))
+
+
+@router.post("/length", max_body=64 * 1024 * 1024)
+async def length(request: Request) -> Response:
+    size = 0
+    async for piece in request:
+        size += len(piece)
+    return Response(b"%d" % size)
+
+
+async def count() -> AsyncIterator[int]:
+    for number in range(1_000_000):
+        yield number
+        await sleep(0.01)
+
+
+@router.get("/events")
+def events(request: Request) -> Response:
+    return event_stream(count())
