@@ -167,3 +167,16 @@ def test_what_a_client_sends_is_text_wherever_it_is_shown(stage: Stage) -> None:
 def test_a_slow_head_at_the_x_ray_is_given_up_and_others_are_answered(server: ServerProcess) -> None:
     with Client(door(server), data=b"GET / HT"), Client(door(server), data=request("/events")[:20]):
         assert said(server, "/healthz").status == 200
+
+
+def test_a_connection_whose_exchange_is_being_taken_apart_can_be_looked_at(server: ServerProcess) -> None:
+    """What the x-ray reads meanwhile, from its own thread, is there until nobody holds it."""
+    with Client(server.address) as client:
+        looks = []
+        for _ in range(3):
+            client.send(request("/block-at-the-end"))
+            assert client.answer().body == b"done\n"
+            looks += [json.loads(said(server, "/connections.json").body) for _ in range(3)]
+        assert any(not one["consistent"] for one in looks), "it was looked at while the loop was blocked"
+        client.send(request("/hello"))
+        assert client.answer().status == 200

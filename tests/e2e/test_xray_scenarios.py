@@ -84,7 +84,7 @@ def test_a_stuck_backend_is_named_by_who_waits_for_it(stage: Stage) -> None:
 
 @in_trouble("slow-route")
 def test_a_route_that_is_slow_is_named_with_the_line_that_its_requests_wait_in(stage: Stage) -> None:
-    waits = r"100 % thread find_order at shop/shop\.py:\d+ find_order"
+    waits = r"(99|100) % thread find_order at shop/shop\.py:\d+ find_order"
     says(
         stage.run("clerestory waits"),
         r"ROUTE REQUESTS FAILED P50 P99",
@@ -101,7 +101,7 @@ def test_a_route_that_is_slow_is_named_with_the_line_that_its_requests_wait_in(s
     says(
         of_request,
         r"[0-9a-f]{8}-1-1 GET /orders/41\?\.\.\. from 127\.0\.0\.1:\d+: answered with 200 after [\d.]+ s",
-        r"[\d.]+ s 100 % #+ thread find_order at shop/shop\.py:\d+ find_order",
+        r"[\d.]+ s (99|100) % #+ thread find_order at shop/shop\.py:\d+ find_order",
         r"[\d.]+ m?s [\d.]+ s #+ QUERYING_BACKEND BACKEND_ANSWERED -> QUERYING_BACKEND",
     )
     assert "customer=ada" not in of_one + of_request + stage.run("clerestory waits --json")

@@ -315,6 +315,22 @@ def say_and_block(request: Request, milliseconds: int) -> Response:
     return block(request, milliseconds)
 
 
+class Reluctant:
+    """Pieces of a response whose finalizer blocks the loop, with the interpreter free for other threads."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((b"done\n",))
+
+    def __del__(self) -> None:
+        time.sleep(0.5)
+
+
+@router.get("/block-at-the-end")
+def block_at_the_end(request: Request) -> Response:
+    """Block the loop while the exchange is taken apart."""
+    return Response(Reluctant())
+
+
 # --- handlers that fail
 
 

@@ -15,6 +15,7 @@ from clerestory.server.process.process import Process
 from clerestory.server.process.signals import Signals
 from clerestory.server.xray.inspector import Inspector
 from clerestory.statemachines.connection import State as C
+from clerestory.statemachines.engine import Machine
 from clerestory.statemachines.listener import State as L
 from clerestory.statemachines.listener import Trigger as ListenerTrigger
 from clerestory.statemachines.process import LAST
@@ -224,6 +225,36 @@ def test_what_is_in_flight_is_finished(any_house: House) -> None:
     client.half_close()
     assert any_house.is_in(S.STOPPED)
     assert not any_house.has_cut()
+
+
+class Walked(dict[int, Machine]):
+    """A map of machines that counts how often it is gone through."""
+
+    walks = 0
+
+    def values(self) -> Any:
+        self.walks += 1
+        return super().values()
+
+    def __iter__(self) -> Iterator[int]:
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_a_connection_that_ends_in_a_drain_does_not_make_it_look_at_all_others(house: House) -> None:
+    clients = [house.serve().waiting() for _ in range(30)]
+    house.signals(TERM)
+    house.last_requests()
+    loop = house.bench.loop
+    machines = Walked(loop.machines)
+    loop.machines = machines
+    for pending in house.pendings:
+        pending.finish(b"hello")
+    for client in clients:
+        client.far.shutdown(socket.SHUT_WR)
+    house.bench.settle()
+    assert house.is_in(S.STOPPED)
+    assert machines.walks == 0
 
 
 def test_a_client_whose_answer_did_not_say_close_may_ask_once_more_though_the_drain_began_before_its_end(
