@@ -4,6 +4,7 @@ from proof.world import World
 from proof.worlds.conversations import conversations
 from proof.worlds.database import database
 from proof.worlds.gateway import gateway
+from proof.worlds.multiplexed import multiplexed
 from proof.worlds.names import names
 from proof.worlds.process import draining
 from proof.worlds.threads import threads
@@ -21,6 +22,7 @@ def quick() -> list[World]:
         names(1),
         tunnels(),
         conversations(),
+        multiplexed(1, 1),
         workers(1, 2, reloads=0),
         workers(1, 3, wishes=0, watches=True),
     ]
@@ -37,7 +39,9 @@ def full() -> list[World]:
         gateway(2, 0, 0),
         names(2),
         tunnels(),
-        conversations(),
+        conversations(3),
+        multiplexed(1, 2, 1, 2),
+        multiplexed(2, 2, 1, 2),
         workers(1, 3, wishes=0, watches=True),
         workers(1, 3),
         workers(1, 3, reloads=2, faults=0, wishes=0),
@@ -55,5 +59,6 @@ def for_mutants() -> list[World]:
         names(1),
         tunnels(),
         conversations(),
+        multiplexed(1, 1),
         workers(1, 2, reloads=0),
     ]
