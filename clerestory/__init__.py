@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clerestory.handlers.api.content import Upload
     from clerestory.handlers.api.errors import HTTPError
     from clerestory.handlers.api.events import Event, event_stream, last_event_id
     from clerestory.handlers.api.messages import (
@@ -52,6 +53,7 @@ __all__ = [
     "Response",
     "Router",
     "SQLite",
+    "Upload",
     "Upstream",
     "WebSocket",
     "WebSocketClosed",
@@ -78,6 +80,7 @@ _HOMES = {
     "Response": ("handlers.api.messages", "Response"),
     "Router": ("handlers.router", "Router"),
     "SQLite": ("handlers.backends.sqlite", "Database"),
+    "Upload": ("handlers.api.content", "Upload"),
     "Upstream": ("handlers.backends.upstream.upstream", "Upstream"),
     "WebSocket": ("handlers.websocket.socket", "WebSocket"),
     "WebSocketClosed": ("handlers.websocket.socket", "WebSocketClosed"),

@@ -4,7 +4,7 @@ Both are slotted objects. Field names are lower-case bytes and field values are 
 surrounding white space. A request is made only by the server's reading side, after its head has been validated; a
 response is checked by the server's writing side before a byte of it is sent.
 
-Deliberately not here: multipart forms, sessions, content negotiation beyond errors. They belong to frameworks.
+Deliberately not here: sessions, content negotiation beyond errors. They belong to frameworks.
 """
 
 import json
@@ -25,6 +25,7 @@ from clerestory.handlers.api.operations import NEXT_PIECE, HalfClose
 from clerestory.handlers.api.pages import error_page
 from clerestory.handlers.api.security import Security
 from clerestory.handlers.api.upgrade import Upgrade
+from clerestory.handlers.api.uploads import is_multipart, read_multipart
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -165,8 +166,12 @@ class Request:
         return parse_text(await self.read(), self.get(b"content-type"))
 
     async def form(self) -> FormFields:
-        """The fields of a form (application/x-www-form-urlencoded). Raises HTTPError 400 or 415; and as `read`."""
-        check_form(self.get(b"content-type"))
+        """The fields of a form, and its files (multipart/form-data, extra `forms`). Raises HTTPError 400, 413 or 415,
+        ImportError where the extra is needed and not installed; and as `read`."""
+        kind = self.get(b"content-type")
+        if kind is not None and is_multipart(kind):
+            return await read_multipart(kind, self)
+        check_form(kind)
         return parse_form(await self.read())
 
     @property
