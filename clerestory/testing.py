@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10.0
 """Seconds until an answer that does not come is a TimeoutError."""
+_BOUNDARY = "the-boundary-of-the-test-client"
 
 
 class Answer:
@@ -113,13 +114,17 @@ class Client:
         body: bytes = b"",
         json: object = None,
         form: Mapping[str, Any] | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> Answer:
-        """Send a request, and wait for its answer. Of `body`, `json` and `form` one is given. Raises what the handler
-        raised; TimeoutError."""
+        """Send a request, and wait for its answer. Of `body`, `json` and `form` one is given; with the form `files`, each
+        a name and its content. Raises what the handler raised; TimeoutError."""
         fields = {"host": "testing"} | {name.lower(): value for name, value in (headers or {}).items()}
         if json is not None:
             body = _dumped(json)
             fields.setdefault("content-type", "application/json")
+        elif files is not None:
+            body = _multipart(form or {}, files)
+            fields.setdefault("content-type", f"multipart/form-data; boundary={_BOUNDARY}")
         elif form is not None:
             body = urlencode(form, doseq=True).encode()
             fields.setdefault("content-type", "application/x-www-form-urlencoded")
@@ -271,6 +276,15 @@ def _feed(client: h11.Connection, far: socket.socket) -> None:
         client.receive_data(far.recv(65536))
     except (BlockingIOError, ConnectionResetError):
         return
+
+
+def _multipart(form: Mapping[str, Any], files: Mapping[str, tuple[str, bytes]]) -> bytes:
+    """A form with files (RFC 7578)."""
+    parts = [(f'name="{name}"', str(value).encode()) for name, value in form.items()]
+    parts += [(f'name="{name}"; filename="{filename}"', content) for name, (filename, content) in files.items()]
+    head = f"--{_BOUNDARY}\r\nContent-Disposition: form-data; "
+    whole = b"".join(f"{head}{names}\r\n\r\n".encode() + content + b"\r\n" for names, content in parts)
+    return whole + f"--{_BOUNDARY}--\r\n".encode()
 
 
 def _dumped(value: object) -> bytes:
