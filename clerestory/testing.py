@@ -116,7 +116,7 @@ class Client:
         form: Mapping[str, Any] | None = None,
         files: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> Answer:
-        """Send a request, and wait for its answer. Of `body`, `json` and `form` one is given; with the form `files`, each
+        """Send a request, and wait for its answer. Of `body`, `json` and `form` one is given; with a form `files`, each
         a name and its content. Raises what the handler raised; TimeoutError."""
         fields = {"host": "testing"} | {name.lower(): value for name, value in (headers or {}).items()}
         if json is not None:
