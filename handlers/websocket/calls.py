@@ -18,7 +18,7 @@ from clerestory.handlers.websocket.codes import INTERNAL_ERROR, NORMAL, SERVICE_
 from clerestory.handlers.websocket.handshake import Handshake
 from clerestory.handlers.websocket.link import Link
 from clerestory.handlers.websocket.session import Session
-from clerestory.handlers.websocket.socket import WebSocket, WebSocketClosed
+from clerestory.handlers.websocket.socket import Line, WebSocket, WebSocketClosed
 from clerestory.handlers.websocket.under_way import conversations_on
 from clerestory.statemachines import websocket
 from clerestory.statemachines.engine import Edge, Engine
@@ -38,14 +38,14 @@ def engine_on(loop: Loop) -> Engine:
 class Call(Task):
     """One handler and its WebSocket. `link` is what the connection becomes, once it was accepted."""
 
-    __slots__ = ("_bounds", "_handshake", "_opening", "link", "request", "socket")
+    __slots__ = ("_bounds", "_handshake", "_opening", "line", "link", "request")
 
     def __init__(self, loop: Loop, bounds: Bounds, opening: "Opening", handshake: Handshake) -> None:
         request = self.request = opening.request
-        self.socket = WebSocket(request, handshake.offered, self._open)
+        line = self.line = Line(handshake.offered, self._open)
         super().__init__(
             loop,
-            opening.handler(self.socket, **opening.parameters),
+            opening.handler(WebSocket(request, line), **opening.parameters),
             getattr(opening.handler, "__qualname__", ""),
         )
         self.link: Link | None = None
@@ -63,22 +63,22 @@ class Call(Task):
         """The handler accepts. Raises WebSocketClosed where the client has gone."""
         opening, self._opening = self._opening, None
         if opening is None:
-            self.socket.left()
-            raise WebSocketClosed(*(self.socket.closed or (NORMAL, "")))
+            self.line.left()
+            raise WebSocketClosed(*(self.line.closed or (NORMAL, "")))
         session = Session(engine_on(self.loop), self.loop, self._bounds, self._handshake.open(), self)
         self.loop.add(session)
-        self.socket.session = session
+        self.line.session = session
         self.link = Link(session, self, self.loop)
         opening.end(Response(self.link, 101, (*self._handshake.accept(subprotocol), *fields)))
 
     # --- its end
 
     def _note_end(self, _: Task) -> None:
-        session, error = self.socket.session, self.error
+        session, error = self.line.session, self.error
         if session is None:
             self._refuse(error)
         else:
-            departed = isinstance(error, WebSocketClosed) and self.socket.closed is not None
+            departed = isinstance(error, WebSocketClosed) and self.line.closed is not None
             if error is not None and not departed:
                 asked = {"id": self.request.id, "method": self.request.method, "target": self.request.path}
                 journal_of(self.loop).error("handler_failed", exc_info=error, **asked)
@@ -88,7 +88,7 @@ class Call(Task):
 
     def _refuse(self, error: BaseException | None) -> None:
         """The handler has ended without accepting: what it has returned or raised is the answer."""
-        self.socket.left()
+        self.line.left()
         opening, self._opening = self._opening, None
         if opening is None:
             return
@@ -101,7 +101,7 @@ class Call(Task):
     def client_left(self) -> None:
         """The client has gone, or the handler has not accepted in time."""
         self._opening = None
-        self.socket.left()
+        self.line.left()
         if self.link is None:
             self.end()
         else:
@@ -109,10 +109,10 @@ class Call(Task):
 
     def drain(self) -> None:
         """The server ends."""
-        if self.socket.session is None:
+        if self.line.session is None:
             self.end()
         else:
-            self.socket.session.say_close(SERVICE_RESTART, "")
+            self.line.session.say_close(SERVICE_RESTART, "")
             self.leave()
 
     # --- from the session (handlers.websocket.session.Talker)
@@ -130,15 +130,15 @@ class Call(Task):
     @property
     def waits_for_room(self) -> bool:
         """As Talker.waits_for_room."""
-        return self.socket.waits_for_room
+        return self.line.waits_for_room
 
     def wake(self) -> None:
         """As Talker.wake."""
-        self.socket.wake()
+        self.line.wake()
 
     def make_room(self) -> None:
         """As Talker.make_room."""
-        self.socket.make_room()
+        self.line.make_room()
 
     def tell_fault(self, edge: Edge, end: tuple[int, str] | None) -> None:
         """As Talker.tell_fault."""

@@ -35,71 +35,19 @@ class WebSocketClosed(Exception):
         self.reason = reason
 
 
-class WebSocket:
-    """One WebSocket, for its handler. `request` is the request that has asked for it, `offered` are the subprotocols
-    that the client offers, `closed` is the code and the reason it was closed with, once it is over."""
+class Line:
+    """A handler's side of a WebSocket: what its operations, and its call (handlers.websocket.calls), share. `opens`
+    accepts it, and sets `session` (handlers.websocket.session)."""
 
-    __slots__ = ("_open", "_readers", "_writers", "closed", "offered", "request", "session")
+    __slots__ = ("_open", "_readers", "_writers", "closed", "offered", "session")
 
-    def __init__(self, request: Request, offered: list[str], opens: Callable[[str | None, Fields], Any]) -> None:
-        self.request = request
+    def __init__(self, offered: list[str], opens: Callable[[str | None, Fields], Any]) -> None:
         self.offered = tuple(offered)
         self.closed: tuple[int, str] | None = None
         self.session: Any = None
-        """From the accept on (handlers.websocket.session)."""
         self._open = opens
         self._readers: deque[_Receive] = deque()
         self._writers: list[_Send] = []
-
-    # --- the handler's
-
-    async def accept(self, subprotocol: str | None = None, fields: Fields = ()) -> None:
-        """Accept it; `fields` are added to the 101. Raises ValueError for a subprotocol that was not offered,
-        RuntimeError where it has been accepted, WebSocketClosed where the client has gone."""
-        if self.session is not None:
-            raise RuntimeError("the WebSocket has been accepted before")
-        if subprotocol is not None and subprotocol not in self.offered:
-            those = ", ".join(self.offered) or "none"
-            raise ValueError(f"subprotocol {subprotocol!r} was not offered by the client; it offers: {those}")
-        wrong = [name.decode("latin-1") for name, _ in fields if name in OURS]
-        if wrong:
-            raise ValueError(f"the server sends {wrong[0]} itself")
-        self.ensure_open(subprotocol, fields)
-
-    def receive(self) -> "_Receive":
-        """An operation: the next message, `str` or `bytes`. Raises WebSocketClosed."""
-        return _Receive(self)
-
-    async def receive_json(self) -> Any:
-        """The next message as JSON. One that is none closes the WebSocket with 1007. Raises WebSocketClosed."""
-        message = await self.receive()
-        try:
-            return json.loads(message)
-        except (ValueError, RecursionError) as error:
-            await self.close(INVALID, "the message is not JSON")
-            raise WebSocketClosed(INVALID, "the message is not JSON") from error
-
-    def send(self, message: str | bytes | dict[str, Any] | list[Any]) -> "_Send":
-        """An operation: send text, bytes, or a dict or list as JSON. Raises TypeError and ValueError for what cannot be
-        sent, WebSocketClosed."""
-        return _Send(self, _encoded(message))
-
-    async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Close it: what the client has sent and was not received is dropped. Raises ValueError for a code or a reason
-        that may not be sent. Does nothing where it is over."""
-        check_close(code, reason)
-        if self.closed is None:
-            self.ensure_open()
-            self.session.say_close(code, reason)
-
-    def __aiter__(self) -> "WebSocket":
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        try:
-            return await self.receive()  # type: ignore[no-any-return]
-        except WebSocketClosed:
-            raise StopAsyncIteration from None
 
     # --- its operations'
 
@@ -165,27 +113,96 @@ class WebSocket:
             self.closed = ABNORMAL, ""
 
 
+class WebSocket:
+    """One WebSocket, for its handler. `request` is the request that has asked for it."""
+
+    __slots__ = ("_line", "request")
+
+    def __init__(self, request: Request, line: Line) -> None:
+        self.request = request
+        self._line = line
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The subprotocols that the client offers, in its order."""
+        return self._line.offered
+
+    @property
+    def closed(self) -> tuple[int, str] | None:
+        """The code and the reason that it was closed with, by whichever side; None while it is open."""
+        return self._line.closed
+
+    async def accept(self, subprotocol: str | None = None, fields: Fields = ()) -> None:
+        """Accept it; `fields` are added to the 101. Raises ValueError for a subprotocol that was not offered,
+        RuntimeError where it has been accepted, WebSocketClosed where the client has gone."""
+        if self._line.session is not None:
+            raise RuntimeError("the WebSocket has been accepted before")
+        if subprotocol is not None and subprotocol not in self.offered:
+            those = ", ".join(self.offered) or "none"
+            raise ValueError(f"subprotocol {subprotocol!r} was not offered by the client; it offers: {those}")
+        wrong = [name.decode("latin-1") for name, _ in fields if name in OURS]
+        if wrong:
+            raise ValueError(f"the server sends {wrong[0]} itself")
+        self._line.ensure_open(subprotocol, fields)
+
+    def receive(self) -> Operation:
+        """An operation: the next message, `str` or `bytes`. Raises WebSocketClosed."""
+        return _Receive(self._line)
+
+    async def receive_json(self) -> Any:
+        """The next message as JSON. One that is none closes the WebSocket with 1007. Raises WebSocketClosed."""
+        message = await self.receive()
+        try:
+            return json.loads(message)
+        except (ValueError, RecursionError) as error:
+            await self.close(INVALID, "the message is not JSON")
+            raise WebSocketClosed(INVALID, "the message is not JSON") from error
+
+    def send(self, message: str | bytes | dict[str, Any] | list[Any]) -> Operation:
+        """An operation: send text, bytes, or a dict or list as JSON. Raises TypeError and ValueError for what cannot be
+        sent, WebSocketClosed."""
+        return _Send(self._line, _encoded(message))
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Close it: what the client has sent and was not received is dropped. Raises ValueError for a code or a reason
+        that may not be sent. Does nothing where it is over."""
+        check_close(code, reason)
+        line = self._line
+        if line.closed is None:
+            line.ensure_open()
+            line.session.say_close(code, reason)
+
+    def __aiter__(self) -> "WebSocket":
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.receive()  # type: ignore[no-any-return]
+        except WebSocketClosed:
+            raise StopAsyncIteration from None
+
+
 class _Receive(Operation):
     """The next message."""
 
-    __slots__ = ("_executor", "_socket")
+    __slots__ = ("_executor", "_line")
 
-    def __init__(self, socket: WebSocket) -> None:
-        self._socket = socket
+    def __init__(self, line: Line) -> None:
+        self._line = line
         self._executor: Executor | None = None
 
     def __await__(self) -> Any:
         """As Operation.__await__, but without a step of the executor where a message has come."""
-        self._socket.ensure_open()
-        return self._socket.next_message() if self._socket.has_event() else (yield self)
+        self._line.ensure_open()
+        return self._line.next_message() if self._line.has_event() else (yield self)
 
     def start(self, executor: Executor) -> None:
         """As Operation.start."""
-        self._socket.ensure_open()
+        self._line.ensure_open()
         self._executor = executor
-        self._socket.read_later(self)
-        if self._socket.has_event():
-            executor.loop.call_from_thread(self._socket.wake)
+        self._line.read_later(self)
+        if self._line.has_event():
+            executor.loop.call_from_thread(self._line.wake)
 
     def wake(self) -> None:
         """There is an event."""
@@ -193,7 +210,7 @@ class _Receive(Operation):
         if executor is None:
             return
         try:
-            message = self._socket.next_message()
+            message = self._line.next_message()
         except WebSocketClosed as closed:
             executor.finished(self, error=closed)
         else:
@@ -202,7 +219,7 @@ class _Receive(Operation):
     def cancel(self) -> None:
         """As Operation.cancel: a message that has come stays for the next to ask."""
         self._executor = None
-        self._socket.forget(self)
+        self._line.forget(self)
 
     def subject(self) -> str:
         """As Operation.subject."""
@@ -216,10 +233,10 @@ class _Receive(Operation):
 class _Send(Operation):
     """A message on its way out."""
 
-    __slots__ = ("_executor", "_is_sent", "_message", "_socket")
+    __slots__ = ("_executor", "_is_sent", "_line", "_message")
 
-    def __init__(self, socket: WebSocket, message: str | bytes) -> None:
-        self._socket = socket
+    def __init__(self, line: Line, message: str | bytes) -> None:
+        self._line = line
         self._message = message
         self._is_sent = False
         self._executor: Executor | None = None
@@ -227,39 +244,39 @@ class _Send(Operation):
     def __await__(self) -> Any:
         """As Operation.__await__, but without a step of the executor where there is room."""
         self._give()
-        return None if self._socket.session.has_room() else (yield self)
+        return None if self._line.session.has_room() else (yield self)
 
     def _give(self) -> None:
         """Give the message to the session, once. Raises WebSocketClosed."""
         if self._is_sent:
             return
         self._is_sent = True
-        socket = self._socket
-        socket.ensure_open()
-        if socket.closed is not None:
-            raise WebSocketClosed(*socket.closed)
-        socket.session.send(self._message)
+        line = self._line
+        line.ensure_open()
+        if line.closed is not None:
+            raise WebSocketClosed(*line.closed)
+        line.session.send(self._message)
 
     def start(self, executor: Executor) -> None:
         """As Operation.start."""
         self._give()
         self._executor = executor
-        if self._socket.session.has_room():
+        if self._line.session.has_room():
             executor.loop.call_from_thread(self.wake)
         else:
-            self._socket.write_later(self)
+            self._line.write_later(self)
 
     def wake(self) -> None:
         """There is room, or the WebSocket is over."""
         executor, self._executor = self._executor, None
         if executor is not None:
-            closed = self._socket.closed
+            closed = self._line.closed
             executor.finished(self, error=WebSocketClosed(*closed) if closed is not None else None)
 
     def cancel(self) -> None:
         """As Operation.cancel: what was given goes out."""
         self._executor = None
-        self._socket.forget(self)
+        self._line.forget(self)
 
     def subject(self) -> str:
         """As Operation.subject."""
