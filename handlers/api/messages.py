@@ -72,7 +72,8 @@ class Request:
     has any of its own; an application may set them before its first await. `route` is the pattern that its path has
     matched (`/orders/{id}`), where that is known: requests of one route are counted together. `security` is there where
     the request came over TLS. `id` names the request in the log, in errors and for upstreams (server.connection.names).
-    `edge` dresses every response to it (handlers.edge), where its site has one.
+    `edge` dresses every response to it (handlers.edge), where its site has one. `protocol` is what a CONNECT of HTTP/2
+    asks to be spoken behind it (RFC 8441), which is a WebSocket; empty in any other request.
     """
 
     __slots__ = (
@@ -91,6 +92,7 @@ class Request:
         "minor",
         "path",
         "peer",
+        "protocol",
         "query",
         "route",
         "security",
@@ -124,7 +126,7 @@ class Request:
         self.peer = peer
         self.security = security
         self.body_ended = content_length == 0
-        self.base = self.route = self.id = ""
+        self.base = self.route = self.id = self.protocol = ""
         self.limits: RouteLimits | None = None
         self.edge: Any = None
         self.span: Any = None  # what traces it, where it is traced (server.observer.Tracing)
