@@ -153,7 +153,9 @@ def test_behind_an_upgrade_bytes_pass_both_ways_until_both_have_ended(dispatch: 
         (set(), T.DEADLINE_PASSED, Cause.DEADLINE, Way.FAULT, "cut"),
     ],
 )
-def test_how_a_tunnel_ends(dispatch: Dispatch, yes: set[str], trigger: Trigger, cause: Cause, way: Way, call: str) -> None:
+def test_how_a_tunnel_ends(
+    dispatch: Dispatch, yes: set[str], trigger: Trigger, cause: Cause, way: Way, call: str
+) -> None:
     machine = machine_in(TABLE, S.TUNNELLING, dispatch)
     machine.yes = yes
     machine.engine.fire(machine, trigger)
