@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Self
 
 from h2.config import H2Configuration
-from h2.connection import ConnectionState, H2Connection
+from h2.connection import ConnectionInputs, H2Connection, H2ConnectionStateMachine
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -119,7 +119,8 @@ class _Library(H2Connection):
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
         found = super()._receive_goaway_frame(frame)
-        self.state_machine.state = ConnectionState.CLIENT_OPEN
+        self.state_machine = H2ConnectionStateMachine()
+        self.state_machine.process_input(ConnectionInputs.SEND_HEADERS)
         return found
 
 
