@@ -2,6 +2,7 @@
 
 import { el, mark, style } from "./dom.js";
 import { tone } from "./format.js";
+import { wordsOf } from "./words.js";
 
 /** Shares of the width below which nothing is drawn: it could be neither read nor hit. */
 const SLIGHT = 0.003;
@@ -26,9 +27,6 @@ function into(parent, name, of, seconds, title) {
   child.seconds += seconds;
   return child;
 }
-
-/** `querying backend` */
-export const wordsOf = (state) => state.replaceAll("_", " ").toLowerCase();
 
 /**
  * The tree of what some requests of each route waited for.
