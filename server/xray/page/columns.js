@@ -117,13 +117,13 @@ function showTimes(line, row) {
 }
 
 /** Put the head of a group into a line. */
-export function showGroup(line, group, open) {
+export function showGroup(line, group, open, { group: by, kind }) {
   mark(line.element, "data-kind", "group");
   mark(line.element, "data-due", null);
   mark(line.element, "data-timed", null);
   for (const cell of [line.cells[1], line.cells[5], line.cells[6], line.cells[7], line.cells[8]]) say(cell, "");
   say(line.left, "");
-  say(line.id, group.key || "(none)");
+  say(line.id, by === "state" ? `${wordsOf(group.key, kind)} · ${group.key}` : group.key || "(none)");
   say(line.state, count(group.count));
   say(line.code, "");
   mark(line.dot, "data-tone", null);

@@ -186,8 +186,8 @@ function drawState(spec, box, onChoose) {
     svg("rect", { class: "card", x, y, width: w, height: h, rx: 8 }),
     parts.heat,
     svg("rect", { class: "frame", x, y, width: w, height: h, rx: 8 }),
-    text("name", 10, 17, "start", spec.words), spec.final ? null : text("code", 10, 31, "start", spec.name),
-    parts.count, parts.age, parts.limit);
+    text("name", 10, 17, "start", spec.words), " ", spec.final ? null : text("code", 10, 31, "start", spec.name), " ",
+    parts.count, " ", parts.age, " ", parts.limit);
   return { element, spec, ...parts };
 }
 

@@ -98,7 +98,7 @@ export class Flame {
   cell(one, root, level, left, width) {
     const share = root.seconds ? one.seconds / root.seconds : 0;
     const percent = `${share < 0.01 ? "<1" : Math.round(share * 100)} %`;
-    const label = `${one.title}: ${this.amount(one.seconds)}, ${percent}`;
+    const label = `${one.name} ${percent}: ${this.amount(one.seconds)}${one.title === one.name ? "" : `, ${one.title}`}`;
     const cell = el("button", { type: "button", class: "flame-cell", title: label, "aria-label": label, "data-flame": one.key, "data-level": level, onclick: () => this.onChoose(one.key) }, width < NARROW ? "" : `${one.name}  ${percent}`);
     if (width < NARROW) cell.classList.add("narrow");
     mark(cell, "data-tone", one.tone);

@@ -77,7 +77,8 @@ With `?format=text`, `mermaid`, `perfetto` or `recording`, of either: an export 
 
     GET /machines.json
     {"machines": [{"name": "connection", "initial": "AWAITING_REQUEST",
-      "states": [{"name": "...", "words": "waiting for a request", "waits_for": "readable", "true_while": "...", "final": false,
+      "states": [{"name": "...", "words": "waiting for a request", "waits_for": "readable", "true_while": "...",
+                  "final": false,
                   "deadline": {"name": "keep-alive", "option": "keep_alive_timeout", "seconds": 15.0, "why": "...",
                                "min_rate": 0, "idle": false} or null, "unbounded": null or "why it may last forever"}],
       "rows": [{"source": "...", "trigger": "...", "dest": "...", "guard": "", "action": "call_handler",

@@ -1,22 +1,27 @@
 """A server with a bit of everything: idle clients, half a head, half a body, handlers that wait, clients that read
 nothing, connections that have ended well and ill."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.server.xray.page.crowd import BODY, HEAD, Crowd
 from tests.support.client import Client, request
 from tests.support.server import ServerProcess
 
-TIMEOUTS = {"keep-alive": 75, "head": 90, "body": 120, "backend": 120, "send": 120}
+USUAL = {"keep-alive": 75, "head": 90, "body": 120, "backend": 120, "send": 120}
+"""Deadlines that look as they do in practice."""
+
+LONG = dict.fromkeys(USUAL, 3600)
+"""None of them passes while a test looks, however slow the machine is."""
+
 COOKED = request("/wait/a-report?quarter=3", "Cookie: session=1", "User-Agent: curl/8.5.0", "Accept: */*")
 
 
 @contextmanager
-def mixed(choices: list[str], *more: str) -> Iterator[ServerProcess]:
+def mixed(choices: list[str], timeouts: Mapping[str, int] = LONG) -> Iterator[ServerProcess]:
     """Such a server, with an x-ray; its clients are `127.0.0.7` and those after it."""
-    options = [word for name, seconds in TIMEOUTS.items() for word in (f"--{name}-timeout", str(seconds))]
-    options += ["--body-min-rate", "0", "--send-min-rate", "0", "--no-access-log", *more]
+    options = [word for name, seconds in timeouts.items() for word in (f"--{name}-timeout", str(seconds))]
+    options += ["--body-min-rate", "0", "--send-min-rate", "0", "--no-access-log"]
     server = ServerProcess(*choices, "--xray", "127.0.0.1:0", *options)
     with Crowd(server.address) as crowd:
         crowd.add(60)

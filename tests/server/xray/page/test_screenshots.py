@@ -15,11 +15,10 @@ from playwright.sync_api import Browser, expect
 
 from tests.server.xray.page.browser import Looked, looking, shoot
 from tests.server.xray.page.crowd import BODY, HEAD, Asking, Crowd
-from tests.server.xray.page.mixture import mixed
+from tests.server.xray.page.mixture import USUAL, mixed
 from tests.support.client import Client, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
-
 
 OVERLAPS = """() => {
   const texts = [...document.querySelectorAll('#diagram text')].filter(one => one.textContent);
@@ -37,7 +36,7 @@ OVERLAPS = """() => {
 @pytest.fixture(scope="module")
 def server(choices: list[str]) -> Iterator[ServerProcess]:
     """A server in the midst of its work, with a bit of everything."""
-    with mixed(choices) as shared:
+    with mixed(choices, USUAL) as shared:
         busy = Asking(shared.address, count=40, rate=600), Asking(shared.address, "/sleep/120", count=16, rate=40)
         with busy[0], busy[1]:
             yield shared

@@ -21,6 +21,9 @@ from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
 
 SIZES = [(1920, 1080), (1280, 720), (900, 700), (768, 1024), (390, 844)]
+NARROW = [(900, 700), (390, 844)]
+"""Where there is no room for the picture beside the table, or at all: there is the list."""
+
 SCHEMES = ["light", "dark"]
 
 SMALLEST_IN_PICTURE = 9.0
@@ -29,26 +32,50 @@ SMALLEST = 11.0
 
 SEEN = """() => {
   const seen = [];
+  const clipped = (owner, rect) => {
+    let [left, top, right, bottom] = [Math.max(0, rect.left), Math.max(0, rect.top), Math.min(innerWidth, rect.right),
+      Math.min(innerHeight, rect.bottom)];
+    for (let one = owner; one; one = one.parentElement) {
+      const how = getComputedStyle(one);
+      if (how.overflowX === "visible" || how.display === "inline") continue;
+      const box = one.getBoundingClientRect();
+      [left, top] = [Math.max(left, box.left), Math.max(top, box.top)];
+      [right, bottom] = [Math.min(right, box.right), Math.min(bottom, box.bottom)];
+    }
+    return right - left > 1 && bottom - top > 3 ? [left, top, right, bottom] : null;
+  };
+  const hidden = (owner, rect) => {
+    for (let one = owner; one && !one.matches(".panel, .body, body"); one = one.parentElement) {
+      const how = getComputedStyle(one);
+      if (how.display === "inline" || !["hidden", "clip"].includes(how.overflowX)) continue;
+      if (rect.right > one.getBoundingClientRect().right + 1) return true;
+    }
+    return false;
+  };
+  let number = 0;
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const text = node.textContent.trim();
     const owner = node.parentElement;
-    if (!text || owner.closest(".unseen, .skip, noscript, title, option, [hidden]")) continue;
+    if (!text || owner.closest(".unseen, .skip, noscript, title, option")) continue;
+    if (!owner.checkVisibility({visibilityProperty: true})) continue;
+    const picture = Boolean(owner.ownerSVGElement);
+    number += 1;
     const range = document.createRange();
     range.selectNodeContents(node);
-    const box = owner.ownerSVGElement ? owner.getBoundingClientRect() : range.getBoundingClientRect();
-    if (!box.width || !owner.checkVisibility({checkVisibilityCSS: true})) continue;
-    const scale = owner.ownerSVGElement ? owner.getScreenCTM().a : 1;
-    // What is scrolled out of its panel, or lies behind what is open, is not seen.
-    const at = document.elementsFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
-    seen.push({
-      text, scale, size: parseFloat(getComputedStyle(owner).fontSize) * scale,
-      picture: Boolean(owner.ownerSVGElement), shown: at.some(one => one === owner || one.contains(owner)) &&
-        at[0]?.closest(".panel, .top, dialog, .banners") === owner.closest(".panel, .top, dialog, .banners"),
-      cut: !owner.ownerSVGElement && owner.scrollWidth > owner.clientWidth + 1
-        && !["visible", "auto"].includes(getComputedStyle(owner).overflowX) && !owner.closest("[title]"),
-      box: [box.left, box.top, box.right, box.bottom],
-    });
+    const rects = picture ? [owner.getBoundingClientRect()] : [...range.getClientRects()];
+    for (const rect of rects) {
+      const box = clipped(owner, rect);
+      // What is scrolled out of its panel, or lies behind what is open, is not seen.
+      const at = box && document.elementFromPoint((box[0] + box[2]) / 2, (box[1] + box[3]) / 2);
+      const same = (places) => at?.closest(places) === owner.closest(places);
+      if (!at || !same(".panel, .top, dialog, .banners") || !same(".heads")) continue;
+      seen.push({
+        text, picture, box, number, panel: owner.closest(".panel, .top, dialog, .banners")?.className,
+        size: parseFloat(getComputedStyle(owner).fontSize) * (picture ? owner.getScreenCTM().a : 1),
+        cut: !picture && !owner.closest("[title]") && hidden(owner, rect),
+      });
+    }
   }
   return seen;
 }"""
@@ -57,7 +84,7 @@ SEEN = """() => {
 
 def texts(looked: Looked) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = looked.page.evaluate(SEEN)
-    return [one for one in found if one["shown"]]
+    return found
 
 
 def overlapping(found: list[dict[str, Any]]) -> list[str]:
@@ -67,6 +94,8 @@ def overlapping(found: list[dict[str, Any]]) -> list[str]:
         for other in found[number + 1 :]:
             (left, top, right, bottom), (a, b, c, d) = one["box"], other["box"]
             wide, high = min(right, c) - max(left, a), min(bottom, d) - max(top, b)
+            if one["number"] == other["number"] or one["panel"] != other["panel"]:
+                continue  # an ellipsis, or a panel that lies before another
             if wide > 1 and high > 3 and one["picture"] == other["picture"]:
                 pairs.append(f"{one['text']} / {other['text']}")
     return pairs
@@ -113,13 +142,37 @@ def looked(browser: Browser, server: ServerProcess, size: tuple[int, int], schem
         yield page
 
 
+def is_waiting_widest(looked: Looked) -> bool:
+    """Whether the column of what is waited for, below the request's, is the widest, and the state's words are whole."""
+    widths = looked.page.evaluate(
+        "() => Object.fromEntries([...document.querySelector('.line[data-kind=row]').children]"
+        ".map(cell => [cell.classList[1], cell.getBoundingClientRect().width]))"
+    )
+    cut = looked.page.evaluate(
+        "() => Math.max(...[...document.querySelectorAll('.line[data-kind=row] .cell.state')]"
+        ".map(cell => cell.scrollWidth - cell.clientWidth))"
+    )
+    return bool(widths["why"] == widths["request"] == max(widths.values()) and cut <= 0)
+
+
+def names_are_plain(looked: Looked, place: str, other: str) -> None:
+    """In the picture, or in the list: plain words, and beside them the name of the table."""
+    expect(looked.page.locator(place)).to_be_visible()
+    expect(looked.page.locator(other)).to_be_hidden()
+    told = looked.page.locator(f"{place} [data-state=AWAITING_REQUEST]").first
+    expect(told).to_contain_text("waiting for a request")
+    expect(told).to_contain_text("AWAITING_REQUEST")
+
+
 def test_all_of_the_page_can_be_read(looked: Looked, size: tuple[int, int], scheme: str, tmp_path: Path) -> None:
     page = looked.page
 
     def look(name: str) -> None:
-        good(looked)
         shoot(looked, tmp_path / f"{scheme}-{size[0]}-{name}.png")
+        good(looked)
 
+    names_are_plain(looked, *(("#aslist", "#diagram") if size in NARROW else ("#diagram", "#aslist")))
+    assert is_waiting_widest(looked)
     look("open")
     row = page.locator(".line[data-kind=row]:not([hidden])").filter(has_text="/wait").first
     row.click()
@@ -138,32 +191,6 @@ def test_all_of_the_page_can_be_read(looked: Looked, size: tuple[int, int], sche
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     look("keys")
-
-
-def test_what_is_waited_for_is_the_widest_column(looked: Looked) -> None:
-    """And the words of the state are not cut."""
-    widths = looked.page.evaluate(
-        "() => Object.fromEntries([...document.querySelector('.line[data-kind=row]').children]"
-        ".map(cell => [cell.classList[1], cell.getBoundingClientRect().width]))"
-    )
-    assert max(widths, key=lambda name: float(widths[name])) in ("why", "request")
-    assert widths["why"] == widths["request"]
-    longest = looked.page.evaluate(
-        "() => Math.max(...[...document.querySelectorAll('.line[data-kind=row] .cell.state')]"
-        ".map(cell => cell.scrollWidth - cell.clientWidth))"
-    )
-    assert longest <= 0
-
-
-def test_the_names_are_plain_words_and_beside_them_the_names_of_the_table(
-    looked: Looked, size: tuple[int, int]
-) -> None:
-    place = looked.page.locator("#diagram" if size[0] not in (900, 390) else "#aslist")
-    expect(place).to_be_visible()
-    expect(looked.page.locator("#aslist" if size[0] not in (900, 390) else "#diagram")).to_be_hidden()
-    told = place.locator("[data-state=AWAITING_REQUEST]").first
-    expect(told).to_contain_text("waiting for a request")
-    expect(told).to_contain_text("AWAITING_REQUEST")
 
 
 @pytest.mark.parametrize("size", [(1280, 720)], indirect=True)
