@@ -6,6 +6,7 @@ what is seen, and what is pressed is large enough for a finger.
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright, of the test extra, drives the browser")
 pytest.importorskip("axe_playwright_python", reason="axe-core comes with axe-playwright-python, of the test extra")
 
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, expect
 
 from tests.server.xray.page.browser import WIDE, Looked, looking
@@ -22,6 +22,7 @@ from tests.server.xray.page.mixture import mixed
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
 
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 PHONE = (390, 844)
 RULES = {"label-content-name-mismatch": {"enabled": True}, "target-size": {"enabled": True}}
 
@@ -41,7 +42,7 @@ def looked(request: pytest.FixtureRequest, browser: Browser, server: ServerProce
     how: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
     with looking(browser, server.wait_for("xray")["url"], size, **how) as page:
         eventually(lambda: len(page.lines()) > 5)
-        page.page.evaluate(AXE_SCRIPT)
+        page.page.evaluate(AXE)
         yield page
 
 
