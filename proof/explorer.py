@@ -6,7 +6,7 @@ trace is one of the shortest. What it finds is an assertion that fails, a trigge
 does not end, or a promise that is not kept (by a cycle in which every fair process has its turn).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -22,11 +22,17 @@ class Broken(Exception):
     """An assertion of a world has failed; the message is the assertion."""
 
 
+BORN = -1
+"""Instead of a row: the machine was made."""
+
+
 class Passed(NamedTuple):
-    """A row that was passed: which machine's, and the row's number."""
+    """A row that was passed: which machine's, the row's number, and the number of the trigger that its action handed
+    back, or 0."""
 
     part: int
     row: int
+    hands: int = 0
 
 
 class Fault(NamedTuple):
@@ -60,10 +66,11 @@ class _Way(NamedTuple):
 
 
 class Explorer:
-    """Explores one world."""
+    """Explores one world. A turn may pass `longest` rows, and `queue` messages may wait at once: more is a fault."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, longest: int = LONGEST, queue: int = QUEUE) -> None:
         self.world = world
+        self._longest, self._queue = longest, queue
         self.layout = Layout(world, "s[{index}]")
         self._printer = Python(self.layout)
         self._walks: list[dict[tuple[int, int], list[_Way]]] = []
@@ -101,9 +108,12 @@ class Explorer:
 
     # --- one turn
 
-    def turns(self, state: State, event: int) -> Iterator[tuple[State, tuple[Passed, ...]]]:
+    def turns(
+        self, state: State, event: int, fits: Callable[[tuple[Passed, ...]], bool] | None = None
+    ) -> Iterator[tuple[State, tuple[Passed, ...]]]:
         """The states in which all rest after an event, with the rows that were passed. Raises Broken, whose second
-        argument are those rows."""
+        argument are those rows. With `fits` only the ways for which that holds, at every row, and in which nothing is
+        broken; machines that are made are listed, too."""
         guard, step, part, trigger = self._events[event]
         s = list(state)
         if not guard(s):
@@ -114,8 +124,12 @@ class Explorer:
         except Broken as broken:
             raise Broken(str(broken), ()) from None
         passed: tuple[Passed, ...] = ()
+        if fits is not None:
+            passed = self._born(state, s)
+            if passed and not fits(passed):
+                return
         stack = [(s, q, part, trigger, 0, passed)]
-        seen: set[tuple[State, tuple[Message, ...], int, int]] = set()
+        seen: set[tuple[State, tuple[Message, ...], int, int, int]] = set()
         while stack:
             s, q, part, trigger, optional, passed = stack.pop()
             if not trigger:
@@ -130,13 +144,14 @@ class Explorer:
                 continue
             ways = self._walks[part].get((s[part], trigger))
             if ways is None:
-                if not optional:
+                if optional:
+                    stack.append((s, q, part, 0, 0, passed))
+                elif fits is None:
                     raise Broken(self._no_row(s, part, trigger), passed)
-                stack.append((s, q, part, 0, 0, passed))
                 continue
-            if len(passed) > LONGEST:
+            if len(passed) > self._longest:
                 raise Broken("a turn does not end", passed)
-            key = (tuple(s), tuple(q), part, trigger)
+            key = (tuple(s), tuple(q), part, trigger, len(passed) if fits is not None else 0)
             if key in seen:
                 continue
             seen.add(key)
@@ -145,7 +160,7 @@ class Explorer:
                 if not way.guard(s):
                     continue
                 found = True
-                after, told, now = s[:], q[:], (*passed, Passed(part, way.row))
+                after, told, now = s[:], q[:], (*passed, Passed(part, way.row, way.hands))
                 after[part] = way.dest
                 try:
                     way.step(after, told)
@@ -153,12 +168,23 @@ class Explorer:
                         after[part] = 0
                         way.ended(after, told)
                 except Broken as broken:
-                    raise Broken(str(broken), now) from None
-                if len(told) > QUEUE:
+                    if fits is None:
+                        raise Broken(str(broken), now) from None
+                    continue
+                if len(told) > self._queue:
                     raise Broken("more messages wait than may", now)
+                if fits is not None:
+                    now += self._born(s, after)
+                    if not fits(now):
+                        continue
                 stack.append((after, told, part, way.hands, 0, now))
-            if not found:
+            if not found and fits is None:
                 raise Broken(f"{self.world.parts[part].name}: no way to go on", passed)
+
+    def _born(self, before: Sequence[int], after: Sequence[int]) -> tuple[Passed, ...]:
+        """The machines that were made between the two."""
+        parts = range(len(self.world.parts))
+        return tuple(Passed(part, BORN) for part in parts if after[part] and not before[part])
 
     def _no_row(self, s: list[int], part: int, trigger: int) -> str:
         one = self.world.parts[part]
@@ -194,7 +220,7 @@ class Explorer:
                     try:
                         for after, passed in self.turns(state, event):
                             transitions += 1
-                            rows.update(passed)
+                            rows.update((one.part, one.row) for one in passed)
                             if keep:
                                 out.append((after, event))
                             if after not in parents:

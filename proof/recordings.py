@@ -1,7 +1,8 @@
 """A counter-example as recordings, one for each machine: `clerestory replay FILE` walks them, and the page plays them.
 
-A recording has the form of those of the x-ray (server.xray.exports). Its times are the numbers of the events: the
-world knows no seconds. Where a fault was found in tables that were changed on purpose, the replay says so.
+A recording has the form of those of the x-ray (server.xray.exports). Its times are the numbers of the events, and
+behind the point those of the rows in that turn: the world knows no seconds. Where a fault was found in tables that were
+changed on purpose, the replay says so.
 """
 
 import json
@@ -17,14 +18,14 @@ def recordings(world: World, fault: Fault) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     lives = [0] * len(world.parts)
     for number, (event, passed) in enumerate(fault.trace, 1):
-        for step in passed:
+        for place, step in enumerate(passed):
             part = world.parts[step.part]
             name = _name(part, lives[step.part])
             recording = found.setdefault(name, _empty(world, part, name, fault))
             row = part.table.rows[step.row]
             recording["passages"].append(
                 {
-                    "at": float(number),
+                    "at": number + place / 1000,
                     "source": str(row.source),
                     "trigger": str(row.trigger),
                     "dest": str(row.dest),

@@ -158,6 +158,20 @@ def server(choices: list[str], carrier: Carrier) -> Iterator[ServerProcess]:
         yield shared
 
 
+@pytest.fixture(scope="module")
+def within_the_worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the machines of this module's servers do together is held against the worlds of `proof`. For
+    `usefixtures`: it begins before the server, and looks when that has ended."""
+    from tests.support import walks
+
+    folder = tmp_path_factory.mktemp("walks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLERESTORY_WALKS", str(folder))
+        yield
+    refused = [one for trace in walks.traces(folder) for one in walks.held(trace)[1]]
+    assert not refused
+
+
 @pytest.fixture
 def connect(server: ServerProcess) -> Iterator[Connect]:
     """Opens connections to the module's server, and closes them at the end."""

@@ -13,7 +13,7 @@ For each connection, with its number behind the name:
     fed     the operation takes the request's body
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from clerestory.statemachines import connection
@@ -39,6 +39,9 @@ class Backend(NamedTuple):
     given: str = ""
     produced: Sequence[Way] = ()
 
+
+Described = dict[str | tuple[str, str], Sequence[Way]]
+"""Ways of methods, as Ways; one may be added to another."""
 
 _NOTHING = Backend((), "pass")
 
@@ -81,34 +84,81 @@ def answers(i: int, when: str = "True", do: str = "", *, more: int = 0) -> list[
     return [Way("OUTPUT_READY", f"{do}\nbegun{i} = 1\nkeep{i} = {keep}\nmore{i} = {more}\n", when) for keep in (0, 1)]
 
 
+def stranger(i: int, ended: str, renewed: str) -> Client:
+    """Connection `i`, of which nothing is known but its table: its handler and its client do anything. For traces."""
+    told = ("BACKEND_ANSWERED", "BODY_REQUESTED", "TLS_EXPECTED", "TUNNEL_ENDED", "TUNNEL_BROKEN", "ROOM_WANTED")
+    outside = [
+        orders(f"c{i}"),
+        *(Event("peers", f"heeds(c{i}, {one})", "", f"c{i}", one, f"c{i}: is told {one}") for one in told),
+    ]
+    part = Part(f"c{i}", connection.TABLE, False, {"renew": [Way("", renewed)]}, {}, ended, outside=outside)
+    return Client(part, {f"left{i}": 0}, [], [])
+
+
 def client(
     i: int,
     backend: Backend = _NOTHING,
     *,
     requests: int = 1,
     body: int = 0,
+    bodies: Sequence[int] = (),
     pieces: int = 0,
     born: bool = True,
     ended: str = "",
     renewed: str = "",
 ) -> Client:
-    """Connection `i`, whose client sends at most `requests` requests with `body` pieces each; a response that no
-    backend produces has up to `pieces` of its own."""
+    """Connection `i`, whose client sends at most `requests` requests with `body` pieces each, or as many as `bodies`
+    says; a response that no backend produces has up to `pieces` of its own."""
     leave = f"op{i} = 0\nnews{i} = 0\nfed{i} = 0\nmore{i} = 0\n{backend.leave}\n"
     over = f"{leave}begun{i} = 0\nkeep{i} = 0\nbody{i} = 0\nacc{i} = 0\n"
-    come = [f"left{i} -= 1\nacc{i} = 1\nbody{i} = {size}\n" for size in ({0, body})]
-    own = [way for size in range(pieces + 1) for way in answers(i, more=size)]
-    refusal = f"{leave}begun{i} = 1\nkeep{i} = 0\n"
-    refused = [Way("OUTPUT_FLUSHED", refusal), Way("PEER_RESET", refusal), Way("", refusal)]
     takes = f"fed{i} and body{i} > 0"
-    written = [
-        Way("OUTPUT_FLUSHED"),
-        Way(),
-        Way("PEER_RESET"),
-        Way("RESPONSE_BROKEN", when=f"begun{i} == 1"),
-        Way("BODY_REQUESTED", when=f"begun{i} and {takes}"),
-    ]
+    own = [way for size in range(pieces + 1) for way in answers(i, more=size)]
+    ways: Described = {
+        **_reading(i, {0, body, *bodies}),
+        **_handling(i, backend, own, takes),
+        **_writing(i, leave, takes),
+        "renew": [Way("", f"{over}{renewed}")],
+        "half_close": [Way("", over), Way("PEER_RESET", over)],
+    }
+    guards = {
+        "has_begun_response": f"begun{i} == 1",
+        "has_more_output": f"more{i} > 0",
+        "may_keep_alive": f"begun{i} and keep{i} and body{i} == 0",
+        "has_switched": "False",
+        "awaits_body": f"begun{i} == 0",
+        "body_is_taken": f"{takes}",
+    }
+    outside = (
+        orders(f"c{i}"),
+        Event("operator", f"heeds(c{i}, ROOM_WANTED)", "", f"c{i}", "ROOM_WANTED", f"c{i}: makes room"),
+    )
+    part = Part(f"c{i}", connection.TABLE, born, ways, guards, f"{over}{ended}", outside=outside)
+    names = ("acc", "begun", "more", "keep", "op", "news", "body", "fed")
+    variables = {f"left{i}": requests} | {f"{name}{i}": 0 for name in names}
+    return Client(part, variables, _always(i), _eventually(i))
+
+
+def _reading(i: int, bodies: Iterable[int]) -> Described:
+    """Heads and pieces of bodies come."""
+    come = [f"left{i} -= 1\nacc{i} = 1\nbody{i} = {size}\n" for size in sorted(bodies)]
     piece = [Way("BODY_RECEIVED", f"body{i} -= 1", f"body{i} > 0"), Way("BODY_REFUSED"), Way("PEER_RESET")]
+    return {
+        "read_head": [
+            *(Way("HEAD_RECEIVED", do, f"left{i} > 0") for do in come),
+            Way("HEAD_STARTED", when=f"left{i} > 0"),
+            Way("HEAD_REFUSED", f"left{i} -= 1\nacc{i} = 1", f"left{i} > 0"),
+            Way("PEER_CLOSED"),
+            Way("PEER_RESET"),
+        ],
+        "read_body": piece,
+        "take_body": [*piece, Way(), Way("CONTINUE_HELD_UP", when=f"begun{i} == 0")],
+        "take_aside": [*piece[:2], Way()],
+        "send_and_read": [*piece, Way("OUTPUT_FLUSHED"), Way("RESPONSE_BROKEN"), Way("PEER_RESET")],
+    }
+
+
+def _handling(i: int, backend: Backend, own: Sequence[Way], takes: str) -> Described:
+    """The handler begins, goes on, and takes the request's body."""
     on = [*own, *backend.start]
     wants = [Way("BODY_REQUESTED", when=f"body{i} > 0 and not fed{i}")]
     has_news = f"news{i} == 1"
@@ -131,49 +181,32 @@ def client(
         *(Way(way.hands, way.do, f"not fed{i} and ({way.when})") for way in (*on, *wants)),
         Way("RESPONSE_BROKEN", when=f"begun{i} == 1"),
     ]
-    ways: dict[str | tuple[str, str], Sequence[Way]] = {
-        "read_head": [
-            *(Way("HEAD_RECEIVED", do, f"left{i} > 0") for do in come),
-            Way("HEAD_STARTED", when=f"left{i} > 0"),
-            Way("HEAD_REFUSED", f"left{i} -= 1\nacc{i} = 1", f"left{i} > 0"),
-            Way("PEER_CLOSED"),
-            Way("PEER_RESET"),
-        ],
+    return {
         "call_handler": [*on, *wants],
         "resume_handler": going,
-        "read_body": piece,
-        "take_body": [*piece, Way(), Way("CONTINUE_HELD_UP", when=f"begun{i} == 0")],
-        "take_aside": [*piece[:2], Way()],
         "await_body": [Way("BACKEND_ANSWERED", when=has_news), Way(when=f"news{i} == 0")],
         "give_body": given,
-        "give_aside": [
-            Way("BODY_REQUESTED", backend.given, takes),
-            Way("", backend.given),
-        ],
-        "send_and_read": [*piece, Way("OUTPUT_FLUSHED"), Way("RESPONSE_BROKEN"), Way("PEER_RESET")],
-        "write": written,
-        "queue_output": written,
+        "give_aside": [Way("BODY_REQUESTED", backend.given, takes), Way("", backend.given)],
         "produce_output": produced,
-        "refuse": refused,
-        "refuse_late": refused,
-        "renew": [Way("", f"{over}{renewed}")],
-        "half_close": [Way("", over), Way("PEER_RESET", over)],
     }
-    guards = {
-        "has_begun_response": f"begun{i} == 1",
-        "has_more_output": f"more{i} > 0",
-        "may_keep_alive": f"begun{i} and keep{i} and body{i} == 0",
-        "has_switched": "False",
-        "awaits_body": f"begun{i} == 0",
-        "body_is_taken": f"{takes}",
-    }
-    outside = (
-        orders(f"c{i}"),
-        Event("operator", f"heeds(c{i}, ROOM_WANTED)", "", f"c{i}", "ROOM_WANTED", f"c{i}: makes room"),
-    )
-    part = Part(f"c{i}", connection.TABLE, born, ways, guards, f"{over}{ended}", outside=outside)
-    names = ("acc", "begun", "more", "keep", "op", "news", "body", "fed")
-    always = [
+
+
+def _writing(i: int, leave: str, takes: str) -> Described:
+    """The response goes out."""
+    refusal = f"{leave}begun{i} = 1\nkeep{i} = 0\n"
+    refused = [Way("OUTPUT_FLUSHED", refusal), Way("PEER_RESET", refusal), Way("", refusal)]
+    written = [
+        Way("OUTPUT_FLUSHED"),
+        Way(),
+        Way("PEER_RESET"),
+        Way("RESPONSE_BROKEN", when=f"begun{i} == 1"),
+        Way("BODY_REQUESTED", when=f"begun{i} and {takes}"),
+    ]
+    return {"write": written, "queue_output": written, "refuse": refused, "refuse_late": refused}
+
+
+def _always(i: int) -> list[Always]:
+    return [
         Always(f"a request is accepted on a connection that is there ({i})", f"not acc{i} or alive(c{i})"),
         Always(
             f"between two requests nothing is left of the last ({i})", f"not at(c{i}, AWAITING_REQUEST) or not acc{i}"
@@ -181,9 +214,8 @@ def client(
         Always(f"an operation is awaited only in an exchange ({i})", f"not op{i} or acc{i}"),
         Always(f"the pieces of a response have begun ({i})", f"not at(c{i}, PRODUCING) or begun{i}"),
     ]
-    eventually = [
-        Eventually(
-            f"an accepted request is answered, refused, or its connection closed ({i})", f"acc{i}", f"not acc{i}"
-        )
-    ]
-    return Client(part, {f"left{i}": requests} | {f"{name}{i}": 0 for name in names}, always, eventually)
+
+
+def _eventually(i: int) -> list[Eventually]:
+    what = f"an accepted request is answered, refused, or its connection closed ({i})"
+    return [Eventually(what, f"acc{i}", f"not acc{i}")]

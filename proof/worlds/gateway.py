@@ -20,74 +20,111 @@ Of the upstream's connection `u`:
     back    whose call was returned, since the connection was not usable
 """
 
+from collections.abc import Sequence
+
 from clerestory.statemachines import slot, upstream
 from proof.world import Always, Event, Eventually, Part, Way, Ways, World, orders
-from proof.worlds.clients import OWNS, TOLD, WAITS, Backend, choose, client, indent, notify
+from proof.worlds.clients import OWNS, TOLD, WAITS, Backend, Client, choose, client, indent, notify
 
 
 def gateway(clients: int = 2, body: int = 1, tries: int = 1, secret: bool = False, strays: int = 1) -> World:
     """`clients` clients with one request each; the request of the first has `body` pieces."""
     made = [client(i, _backend(i), body=body if i == 0 else 0) for i in range(clients)]
-    slots = [_slot(i) for i in range(clients)]
-    variables = {name: value for one in made for name, value in one.variables.items()}
-    for i in range(clients):
-        variables |= {f"ask{i}": 0, f"got{i}": 0, f"want{i}": 0, f"sent{i}": 0, f"safe{i}": 0, f"tries{i}": tries}
-    variables |= {"owner": 0, "wire": 0, "rest": 0, "stray": 0, "strays": strays, "used": 0, "back": 0}
-    lies = Event(
-        "peers",
-        "strays > 0 and at(u, IDLE, SENDING_REQUEST)",
-        "strays -= 1\nstray = 1",
-        name="u: says what answers nothing",
-    )
-    everyone = range(clients)
     return World(
         "gateway",
         "connections x exchanges x slots x a connection to an upstream",
-        [*(one.part for one in made), *slots, _upstream(clients, secret)],
-        variables,
-        [lies],
-        [
-            *(one for each in made for one in each.always),
-            *(Always(f"who holds a connection has a call ({i})", f"owner != {i + 1} or ask{i} > 0") for i in everyone),
-            *(Always(f"who waits for a slot has a call ({i})", f"not alive(s{i}) or ask{i} == 1") for i in everyone),
-            *(Always(f"no client has two ({i})", f"not (alive(s{i}) and owner == {i + 1})") for i in everyone),
-            *(Always(f"a call ends with its exchange ({i})", f"acc{i} or ask{i} == 0") for i in everyone),
-            *(
-                Always(
-                    f"who waits for a call will be told ({i})",
-                    f"not op{i} or owner == {i + 1} or alive(s{i}) or {_over(i)}",
-                )
-                for i in everyone
-            ),
-            *(
-                Always(
-                    f"an answer has begun where its call says so ({i})",
-                    f"owner != {i + 1} or ask{i} != 2 or at(u, READING_BODY, HOLDING_BODY, EXCHANGING)",
-                )
-                for i in everyone
-            ),
-            Always("a connection in the pool has no owner", "not at(u, IDLE) or owner == 0"),
-            Always("a connection that is used is somebody's", "not alive(u) or at(u, IDLE) or owner > 0"),
-            Always("what is not there has no owner", "alive(u) or owner == 0"),
-            *(
-                Always(f"no client waits while the pool is idle ({i})", f"not alive(s{i}) or alive(u)")
-                for i in everyone
-            ),
-        ],
-        [
-            *(one for each in made for one in each.eventually),
-            *(
-                Eventually(f"the connection is given back ({i})", f"owner == {i + 1}", f"owner != {i + 1}")
-                for i in everyone
-            ),
-            *(Eventually(f"the waiting for a slot ends ({i})", f"alive(s{i})", f"not alive(s{i})") for i in everyone),
-        ],
+        _parts(made, secret=secret),
+        _variables(made, tries, strays),
+        [_LIES],
+        _always(made),
+        _eventually(made),
         [
             f"{clients} clients, one request each, the first with up to {body} piece(s) of body",
             "one connection to the upstream at a time; at most one piece of an answer waits",
             f"asked again at most {tries} time(s); at most {strays} time(s) something unasked for",
         ],
     )
+
+
+def proxying(clients: int, bodies: Sequence[int]) -> World:
+    """The same for traces: so many clients at once, with as many requests as they like, of so many pieces; pieces of an
+    answer may wait in any number."""
+    made = [
+        client(i, _backend(i, many=True), requests=0, bodies=bodies, born=False, ended=f"left{i} = 0")
+        for i in range(clients)
+    ]
+    connects = choose(clients, "not alive(c#)", f"begin(c#)\nleft# = {ENDLESS}")
+    room = " or ".join(f"not alive(c{i})" for i in range(clients))
+    return World(
+        "gateway",
+        "connections x exchanges x slots x a connection to an upstream",
+        _parts(made, secret=False, many=True),
+        _variables(made, ENDLESS, 1),
+        [_LIES, Event("peers", room, connects, name="a client connects"), *map(_drain, range(clients))],
+        _always(made),
+    )
+
+
+def _drain(i: int) -> Event:
+    return Event("operator", f"heeds(c{i}, DRAIN_STARTED)", "", f"c{i}", "DRAIN_STARTED", f"c{i}: the process drains")
+
+
+ENDLESS = 1_000_000
+
+_LIES = Event(
+    "peers",
+    "strays > 0 and not stray and at(u, IDLE, SENDING_REQUEST)",
+    "strays -= 1\nstray = 1",
+    name="u: says what answers nothing",
+)
+
+
+def _parts(made: Sequence[Client], *, secret: bool, many: bool = False) -> list[Part]:
+    clients = len(made)
+    return [
+        *(one.part for one in made),
+        *(_slot(i) for i in range(clients)),
+        _upstream(clients, secret, many),
+    ]
+
+
+def _variables(made: Sequence[Client], tries: int, strays: int) -> dict[str, int]:
+    found = {name: value for one in made for name, value in one.variables.items()}
+    for i in range(len(made)):
+        found |= {f"ask{i}": 0, f"got{i}": 0, f"want{i}": 0, f"sent{i}": 0, f"safe{i}": 0, f"tries{i}": tries}
+    return found | {"owner": 0, "wire": 0, "rest": 0, "stray": 0, "strays": strays, "used": 0, "back": 0}
+
+
+def _always(made: Sequence[Client]) -> list[Always]:
+    found = [one for each in made for one in each.always]
+    for i in range(len(made)):
+        told = f"owner == {i + 1} or alive(s{i}) or {_over(i)}"
+        begun = f"owner != {i + 1} or ask{i} != 2 or at(u, READING_BODY, HOLDING_BODY, EXCHANGING)"
+        found += [
+            Always(f"who holds a connection has a call ({i})", f"owner != {i + 1} or ask{i} > 0"),
+            Always(f"who waits for a slot has a call ({i})", f"not alive(s{i}) or ask{i} == 1"),
+            Always(f"no client has two ({i})", f"not (alive(s{i}) and owner == {i + 1})"),
+            Always(f"a call ends with its exchange ({i})", f"acc{i} or ask{i} == 0"),
+            Always(f"who waits for a call will be told ({i})", f"not op{i} or {told}"),
+            Always(f"an answer has begun where its call says so ({i})", begun),
+            Always(f"no client waits while the pool is idle ({i})", f"not alive(s{i}) or alive(u)"),
+        ]
+    return [
+        *found,
+        Always("a connection in the pool has no owner", "not at(u, IDLE) or owner == 0"),
+        Always("a connection that is used is somebody's", "not alive(u) or at(u, IDLE) or owner > 0"),
+        Always("what is not there has no owner", "alive(u) or owner == 0"),
+    ]
+
+
+def _eventually(made: Sequence[Client]) -> list[Eventually]:
+    found = [one for each in made for one in each.eventually]
+    for i in range(len(made)):
+        found += [
+            Eventually(f"the connection is given back ({i})", f"owner == {i + 1}", f"owner != {i + 1}"),
+            Eventually(f"the waiting for a slot ends ({i})", f"alive(s{i})", f"not alive(s{i})"),
+        ]
+    return found
 
 
 def _over(i: int) -> str:
@@ -133,7 +170,7 @@ else:
 """
 
 
-def _backend(i: int) -> Backend:
+def _backend(i: int, *, many: bool = False) -> Backend:
     start = []
     for safe in (0, 1):
         fed = f"fed{i} = body{i} > 0\nsafe{i} = {safe}\n"
@@ -156,6 +193,7 @@ if owner == {i + 1}:
         ]
     pieces = [
         Way("OUTPUT_READY", take, f"begun{i} == 1 and got{i} == 1"),
+        *([Way("OUTPUT_READY", f"{take}got{i} = 1", f"begun{i} == 1 and got{i} == 1")] * many),
         Way("OUTPUT_READY", f"more{i} = 0", f"begun{i} == 1 and {ask} == 3 and got{i} == 0"),
         Way("BACKEND_FAILED", "", f"begun{i} == 1 and {ask} == 4 and got{i} == 0"),
         wait,
@@ -193,7 +231,7 @@ def _next(clients: int, give: str = "") -> str:
     return choose(clients, WAITS, f"owner = @\nrest = body#\n{give}tell(s#, SLOT_FREED)")
 
 
-def _upstream(clients: int, secret: bool) -> Part:
+def _upstream(clients: int, secret: bool, many: bool) -> Part:
     waiting = " or ".join(f"alive(s{i})" for i in range(clients))
     quiet = "not stray"
     ours = "wire == owner"
@@ -201,9 +239,11 @@ def _upstream(clients: int, secret: bool) -> Part:
     first = choose(clients, OWNS, "sent# = 1")
     ends = [Way("ANSWER_REFUSED"), Way("UPSTREAM_CLOSED"), Way("UPSTREAM_RESET")]
     early = [Way("HEAD_RECEIVED", "", f"{quiet} and {ours}"), Way("ANSWER_ENDED", "", f"{quiet} and {ours}"), *ends]
-    room = " and ".join(f"(owner != {i + 1} or got{i} == 0)" for i in range(clients))
+    room = "True" if many else " and ".join(f"(owner != {i + 1} or got{i} == 0)" for i in range(clients))
     lost = choose(clients, OWNS, f"ask# = 4\nowner = 0\n{TOLD}")
     end = _told(clients, "ask# = 3\n") + "owner = 0\n"
+    last = _told(clients, "if ask# == 2:\n    got# = 1\nask# = 3\n") + "owner = 0\n"
+    pooled = f"used = 1\n{_next(clients)}"
     handed_back = f"assert {unsent}\nback = owner\nowner = 0\n"
     asked = choose(clients, OWNS, "want# = 1\nif fed#:\n    offer(c#, BODY_REQUESTED)")
     again = choose(clients, "back == @", "begin(u)\nowner = @\nrest = body#")
@@ -249,10 +289,12 @@ def _upstream(clients: int, secret: bool) -> Part:
         "read_on": [Way("", choose(clients, OWNS, "want# = 0"))],
         "deliver_piece": [Way("", _told(clients, "got# = 1\n"))],
         "deliver_beside": [Way("", _told(clients, "got# = 1\n"))],
-        "deliver_end": [Way("", end)],
+        "deliver_end": [Way("", end), Way("", last, room)],
         "return_to_pool": [
-            Way("REQUEST_GIVEN", f"{end}used = 1\n{_next(clients)}", waiting),
+            Way("REQUEST_GIVEN", f"{end}{pooled}", waiting),
+            Way("REQUEST_GIVEN", f"{last}{pooled}", f"({waiting}) and ({room})"),
             Way("", f"{end}used = 1\n", f"not ({waiting})"),
+            Way("", f"{last}used = 1\n", f"not ({waiting}) and ({room})"),
         ],
         "hand_back": [Way("", handed_back)],
         "give_up": [Way("", lost)],
@@ -261,6 +303,7 @@ def _upstream(clients: int, secret: bool) -> Part:
         "is_secret": str(secret),
         "may_be_pooled": f"maybe rest == 0 and {quiet}",
         "has_more_request": "rest > 0",
-        "is_full": f"not ({room})",
     }
+    if not many:
+        guards["is_full"] = f"not ({room})"
     return Part("u", upstream.TABLE, False, ways, guards, gone, outside=(orders("u"),))

@@ -9,15 +9,15 @@ signals   signals that may still come
 
 from clerestory.statemachines import listener, process
 from proof.world import Always, Event, Eventually, Part, Way, Ways, World
-from proof.worlds.clients import client, indent
+from proof.worlds.clients import Client, choose, client, indent, stranger
 
 
-def draining(clients: int = 2, requests: int = 1, coming: int = 2, signals: int = 2) -> World:
-    """A process with a listener and room for `clients` connections; `coming` clients connect, one after the other."""
-    made = [
-        client(i, requests=0, born=False, ended=_ended(clients), renewed=f"if drains:\n    due{i} = 1\n")
-        for i in range(clients)
-    ]
+def draining(
+    clients: int = 2, requests: int = 1, coming: int = 2, signals: int = 2, *, strangers: bool = False
+) -> World:
+    """A process with a listener and room for `clients` connections; `coming` clients connect, one after the other. Of
+    `strangers` nothing is known but the table."""
+    made = [_client(i, clients, strangers) for i in range(clients)]
     variables = {name: value for one in made for name, value in one.variables.items()}
     variables |= {f"due{i}": 0 for i in range(clients)}
     events = [
@@ -36,7 +36,7 @@ def draining(clients: int = 2, requests: int = 1, coming: int = 2, signals: int 
     return World(
         "process",
         "a process x its listener x connections that come and go",
-        [_process(clients, there), _listener(clients, requests), *(one.part for one in made)],
+        [_process(clients, there), _listener(clients, requests, strangers), *(one.part for one in made)],
         variables | {"backlog": 0, "coming": coming, "drains": 0, "signals": signals},
         events,
         [
@@ -55,6 +55,13 @@ def draining(clients: int = 2, requests: int = 1, coming: int = 2, signals: int 
             f"at most {signals} signals",
         ],
     )
+
+
+def _client(i: int, clients: int, strangers: bool) -> Client:
+    renewed = f"if drains:\n    due{i} = 1\n"
+    if strangers:
+        return stranger(i, _ended(clients), renewed)
+    return client(i, requests=0, born=False, ended=_ended(clients), renewed=renewed)
 
 
 def _ended(clients: int) -> str:
@@ -84,31 +91,28 @@ def _process(clients: int, there: str) -> Part:
     return Part("p", process.TABLE, True, ways, guards, "drains = 1", outside=(listening,))
 
 
-def _listener(clients: int, requests: int) -> Part:
-    room = " or ".join(f"not alive(c{i})" for i in range(clients))
-    fresh = "".join(
-        f"{'el' * (i > 0)}if not alive(c{i}):\n"
-        + indent(f"begin(c{i})\nleft{i} = {requests}\ndue{i} = drains\nbacklog -= 1")
-        for i in range(clients)
-    )
+def _listener(clients: int, requests: int, strangers: bool) -> Part:
+    """Each of the strangers has a place of its own, in the order in which they come; how many there may be is not
+    known."""
+    free = "not alive(c#)" + " and left# == 0" * strangers
+    fresh = choose(clients, free, f"begin(c#)\nleft# = {requests}\ndue# = drains\nbacklog -= 1")
+    places = " or ".join(free.replace("#", str(i)) for i in range(clients))
+    room, full = ("True", "True") if strangers else (places, f"not ({places})")
     again = f"if backlog > 0:\n{indent(fresh)}"
+    lost = Way("SOCKET_LOST", "backlog = 0\ncoming = 0")
     accept = [
-        Way("", fresh, f"backlog > 0 and ({room})"),
-        Way("CAPACITY_REACHED", "", f"backlog > 0 and not ({room})"),
+        Way("", fresh, f"backlog > 0 and ({places})"),
+        Way("CAPACITY_REACHED", "", full),
         Way("DESCRIPTORS_EXHAUSTED", "", "backlog > 0"),
-        Way("SOCKET_LOST", "backlog = 0\ncoming = 0"),
+        lost,
     ]
-    refuse = [
-        Way("", "backlog = 0", "backlog > 0"),
-        Way("DESCRIPTORS_EXHAUSTED"),
-        Way("SOCKET_LOST", "backlog = 0\ncoming = 0"),
-    ]
+    refuse = [Way("", "backlog = 0", "backlog > 0"), Way("DESCRIPTORS_EXHAUSTED"), lost]
     ways: Ways = {
         "accept": accept,
-        "accept_backlog": [Way("", f"{again}{again}backlog = 0")],
+        "accept_backlog": [Way("", again * (clients if strangers else 2) + "backlog = 0")],
         "refuse": [*refuse, Way("ROOM_FOUND", "", room)],
         "refuse_waiting": [*refuse, Way()],
         "refuse_backlog": [Way("", "backlog = 0")],
-        "notice_loss": [Way("SOCKET_LOST", "backlog = 0\ncoming = 0")],
+        "notice_loss": [lost],
     }
-    return Part("l", listener.TABLE, False, ways, {"has_room": room})
+    return Part("l", listener.TABLE, False, ways, {} if strangers else {"has_room": room})

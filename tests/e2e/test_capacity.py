@@ -6,6 +6,8 @@ from tests.conftest import Start
 from tests.support.client import Client, clients, request
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("within_the_worlds")
+
 BOUND = 100
 
 

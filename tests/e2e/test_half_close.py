@@ -14,7 +14,7 @@ from tests.support.client import Client, SecureAddress, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import PATIENCE, eventually
 
-pytestmark = pytest.mark.tls_too
+pytestmark = [pytest.mark.tls_too, pytest.mark.usefixtures("within_the_worlds")]
 
 TABS = 200
 

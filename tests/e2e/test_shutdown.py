@@ -17,6 +17,8 @@ from tests.support.client import Address, Client, CutShort, chunked, clients, re
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually, outlast
 
+pytestmark = pytest.mark.usefixtures("within_the_worlds")
+
 PATIENT = ("--drain-timeout", "3600")
 """The drain waits longer than any test: what ends the server is the signal."""
 

@@ -10,6 +10,8 @@ from tests.support.client import Client, clients, request
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually, outlast
 
+pytestmark = pytest.mark.usefixtures("within_the_worlds")
+
 MANY = 1500
 """More than one epoll_wait(2) reports."""
 

@@ -1,0 +1,89 @@
+"""What the machines of a server did together (tests.support.held), held against the worlds of `proof`.
+
+A world is tried where it fits: one listener and not too many connections; one connection to the upstream at a time, and
+few clients. What it refuses fails the test, with the step that no way leads to.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from clerestory.statemachines import connection
+from clerestory.statemachines.tables import TABLES
+from proof.explorer import BORN
+from proof.traces import Follower, Step, Undecided
+from proof.worlds.gateway import proxying
+from proof.worlds.process import draining
+
+CONNECTIONS, CALLERS, PIECES = 40, 3, 12
+"""Connections that a trace may have in the world of a process; how many at once in that of a gateway, and pieces of
+bodies on one of them."""
+
+LEFT_OUT = ("HANDSHAKING", "TUNNELLING")
+"""States of connections that have no place in the world of a gateway."""
+
+STEPS = 3_000
+
+
+def traces(folder: Path) -> list[list[Step]]:
+    """The traces of the loops that served, of all processes that wrote to `folder`."""
+    found = []
+    for path in sorted(folder.glob("*.walks")):
+        loops: dict[str, list[Step]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            thread, machine, table, row, hands = line.split()
+            loops.setdefault(thread, []).append(Step(machine, table, int(row), hands.replace("-", "")))
+        found += [trace for trace in loops.values() if any(step.table == "process" for step in trace)]
+    return found
+
+
+def held(trace: Sequence[Step]) -> tuple[list[str], list[str]]:
+    """The worlds that `trace` was held against, and what these refuse of it."""
+    tried, refused = [], []
+    for name, follower in _fitting(trace):
+        try:
+            followed = follower.follow(trace)
+        except Undecided:
+            continue
+        tried.append(name)
+        if followed.refused:
+            refused.append(f"{name}: {followed.refused}")
+    return tried, refused
+
+
+def _fitting(trace: Sequence[Step]) -> Iterable[tuple[str, Follower]]:
+    made = Counter(step.table for step in trace if step.row == BORN)
+    listeners = {step.machine for step in trace if step.table == "listener" and step.row != BORN}
+    if len(trace) > STEPS:
+        return
+    if len(listeners) == 1 and made["connection"] <= CONNECTIONS:
+        clients = max(made["connection"], 1)
+        yield "process", Follower(draining(clients, 1, clients, 3, strangers=True), ["connection"])
+    callers, pieces = _at_once(trace, "connection"), _pieces(trace)
+    plain = not any(TABLES[step.table].rows[step.row].dest in LEFT_OUT for step in trace if step.row != BORN)
+    if plain and _at_once(trace, "upstream") == 1 and callers <= CALLERS and pieces <= PIECES:
+        yield "gateway", Follower(proxying(callers, range(1, pieces + 2)), ["connection"])
+
+
+def _pieces(trace: Sequence[Step]) -> int:
+    """How many pieces of bodies have come on one connection at most."""
+    rows = connection.TABLE.rows
+    came = [
+        step.machine
+        for step in trace
+        if step.table == "connection" and step.row != BORN and rows[step.row].trigger == "BODY_RECEIVED"
+    ]
+    return max(Counter(came).values(), default=0)
+
+
+def _at_once(trace: Sequence[Step], name: str) -> int:
+    """How many machines of a table there were at once."""
+    table = TABLES[name]
+    finals = {number for number, row in enumerate(table.rows) if table.spec(row.dest).final}
+    there: set[str] = set()
+    most = 0
+    for step in trace:
+        if step.table == name:
+            there = there - {step.machine} if step.row in finals else there | {step.machine}
+            most = max(most, len(there))
+    return most
