@@ -6,6 +6,7 @@ What an application is written with:
   str or bytes.
 - `json_response`, `text_response`, `html_response` and `redirect` build responses; `HTTPError` is raised to answer with
   an error; `File` is a part of a file; `event_stream` sends server-sent events, each an `Event` or a value.
+- `@router.websocket(path)` registers a handler that takes a `WebSocket`; `WebSocketClosed` is raised once that is over.
 - `await in_thread(function, *arguments)` runs a blocking function in a bounded pool of threads; `await sleep(seconds)`
   waits without one; `gather` waits for several operations at once, `wait_for` for one and not longer than a time.
   `in_background` lets a coroutine go on behind the answer.
@@ -19,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clerestory.handlers.api.content import Upload
     from clerestory.handlers.api.errors import HTTPError
     from clerestory.handlers.api.events import Event, event_stream, last_event_id
     from clerestory.handlers.api.messages import (
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from clerestory.handlers.backends.timer import sleep
     from clerestory.handlers.backends.upstream.upstream import Upstream
     from clerestory.handlers.router import Router
+    from clerestory.handlers.websocket.socket import WebSocket, WebSocketClosed
 
 __all__ = [
     "Event",
@@ -50,7 +53,10 @@ __all__ = [
     "Response",
     "Router",
     "SQLite",
+    "Upload",
     "Upstream",
+    "WebSocket",
+    "WebSocketClosed",
     "event_stream",
     "gather",
     "html_response",
@@ -74,7 +80,10 @@ _HOMES = {
     "Response": ("handlers.api.messages", "Response"),
     "Router": ("handlers.router", "Router"),
     "SQLite": ("handlers.backends.sqlite", "Database"),
+    "Upload": ("handlers.api.content", "Upload"),
     "Upstream": ("handlers.backends.upstream.upstream", "Upstream"),
+    "WebSocket": ("handlers.websocket.socket", "WebSocket"),
+    "WebSocketClosed": ("handlers.websocket.socket", "WebSocketClosed"),
     "event_stream": ("handlers.api.events", "event_stream"),
     "gather": ("handlers.api.together", "gather"),
     "html_response": ("handlers.api.messages", "html_response"),

@@ -7,10 +7,10 @@ HTTPError is raised in the test.
 
 import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import h11
@@ -28,8 +28,12 @@ from clerestory.server.loop.poller import open_poller
 from clerestory.server.process.hooks import Hooks
 from clerestory.statemachines.engine import Machine
 
+if TYPE_CHECKING:
+    from clerestory.testing_websocket import TestSocket
+
 TIMEOUT = 10.0
 """Seconds until an answer that does not come is a TimeoutError."""
+_BOUNDARY = "the-boundary-of-the-test-client"
 
 
 class Answer:
@@ -110,20 +114,24 @@ class Client:
         body: bytes = b"",
         json: object = None,
         form: Mapping[str, Any] | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> Answer:
-        """Send a request, and wait for its answer. Of `body`, `json` and `form` one is given. Raises what the handler
-        raised; TimeoutError."""
+        """Send a request, and wait for its answer. Of `body`, `json` and `form` one is given; with a form `files`, each
+        a name and its content. Raises what the handler raised; TimeoutError."""
         fields = {"host": "testing"} | {name.lower(): value for name, value in (headers or {}).items()}
         if json is not None:
             body = _dumped(json)
             fields.setdefault("content-type", "application/json")
+        elif files is not None:
+            body = _multipart(form or {}, files)
+            fields.setdefault("content-type", f"multipart/form-data; boundary={_BOUNDARY}")
         elif form is not None:
             body = urlencode(form, doseq=True).encode()
             fields.setdefault("content-type", "application/x-www-form-urlencoded")
         if body or method in ("POST", "PUT", "PATCH"):
             fields.setdefault("content-length", str(len(body)))
         if self.cookies:
-            fields.setdefault("cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items()))
+            fields.setdefault("cookie", self._kept())
         pairs = urlencode(list(query.items() if isinstance(query, Mapping) else query), doseq=True)
         target += ("&" if "?" in target else "?") * bool(pairs) + pairs
         answer = self._exchange(method, target, list(fields.items()), body)
@@ -152,6 +160,27 @@ class Client:
         """DELETE, as `request`."""
         return self.request("DELETE", target, **more)
 
+    def websocket(
+        self, target: str, *, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
+    ) -> "TestSocket":
+        """A WebSocket, to be used in a `with`. Raises what the handler raised; TimeoutError; WebSocketRefused
+        (clerestory.testing_websocket) where the handshake is not answered with 101."""
+        from clerestory.testing_websocket import TestSocket
+
+        fields = dict(headers or {})
+        if self.cookies:
+            fields.setdefault("cookie", self._kept())
+        far = self._connect()
+        try:
+            return TestSocket(far, self._waiting, target, fields, subprotocols)
+        except BaseException:
+            far.close()
+            raise
+
+    def _kept(self) -> str:
+        """The cookies, as they are sent."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
     def _keep(self, cookie: str) -> None:
         """A Set-Cookie: kept, or forgotten where it has ended. Paths and domains are not looked at."""
         pair, _, attributes = cookie.partition(";")
@@ -162,30 +191,48 @@ class Client:
             self.cookies[name] = value
 
     def _exchange(self, method: str, target: str, fields: list[tuple[str, str]], body: bytes) -> Answer:
-        near, far = socket.socketpair()
-        with far:
-            near.setblocking(False)
-            far.setblocking(False)
-            self._loop.add(Connection(self._service, TCP(near), near.fileno(), "testing"))
+        with self._connect() as far:
             client = h11.Connection(h11.CLIENT)
             head = h11.Request(method=method, target=target, headers=fields)
             events = [head, h11.Data(body), h11.EndOfMessage()] if body else [head, h11.EndOfMessage()]
             output = b"".join(client.send(event) or b"" for event in events)
             return self._await(client, far, output)
 
+    def _connect(self) -> socket.socket:
+        """The client's end of a new connection."""
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        far.setblocking(False)
+        self._loop.add(Connection(self._service, TCP(near), near.fileno(), "testing"))
+        return far
+
+    def _check(self) -> None:
+        if self._raises and self._logs.raised:
+            raise self._logs.raised.pop()
+
+    def _waiting(self) -> Callable[[], None]:
+        """Something is waited for from now on: what lets the server go on meanwhile, until that takes too long. Both
+        raise what a handler has raised."""
+        self._check()
+        late = self._loop.clock() + self._timeout
+
+        def step() -> None:
+            self._check()
+            if self._loop.clock() > late:
+                raise TimeoutError(f"no answer within {self._timeout:g} s")
+            self._turn()
+
+        return step
+
     def _await(self, client: h11.Connection, far: socket.socket, output: bytes) -> Answer:
         """Turn the loop until the whole answer has come."""
         status, fields, received = 0, [], bytearray()
-        late = self._loop.clock() + self._timeout
+        step = self._waiting()
         while True:
             output = output[self._sent(far, output) :]
             event = client.next_event()
             if event is h11.NEED_DATA:
-                if self._raises and self._logs.raised:
-                    raise self._logs.raised.pop()
-                if self._loop.clock() > late:
-                    raise TimeoutError(f"no answer within {self._timeout:g} s")
-                self._turn()
+                step()
                 _feed(client, far)
             elif isinstance(event, h11.Response):
                 status, fields = (
@@ -195,8 +242,7 @@ class Client:
             elif isinstance(event, h11.Data):
                 received += event.data
             elif isinstance(event, h11.EndOfMessage):
-                if self._raises and self._logs.raised:
-                    raise self._logs.raised.pop()
+                self._check()
                 return Answer(status, fields, bytes(received))
 
     def _sent(self, far: socket.socket, output: bytes) -> int:
@@ -230,6 +276,15 @@ def _feed(client: h11.Connection, far: socket.socket) -> None:
         client.receive_data(far.recv(65536))
     except (BlockingIOError, ConnectionResetError):
         return
+
+
+def _multipart(form: Mapping[str, Any], files: Mapping[str, tuple[str, bytes]]) -> bytes:
+    """A form with files (RFC 7578)."""
+    parts = [(f'name="{name}"', str(value).encode()) for name, value in form.items()]
+    parts += [(f'name="{name}"; filename="{filename}"', content) for name, (filename, content) in files.items()]
+    head = f"--{_BOUNDARY}\r\nContent-Disposition: form-data; "
+    whole = b"".join(f"{head}{names}\r\n\r\n".encode() + content + b"\r\n" for names, content in parts)
+    return whole + f"--{_BOUNDARY}--\r\n".encode()
 
 
 def _dumped(value: object) -> bytes:

@@ -35,9 +35,11 @@ from clerestory.handlers.api.methods import REGISTERED, allow, not_allowed, not_
 from clerestory.handlers.api.query import queried
 from clerestory.handlers.api.route_limits import Limited, Terms, limits_of
 from clerestory.handlers.api.templates import CONVERTERS, NOT_TEXT, Parameter, parse_template
+from clerestory.handlers.websocket.route import Conversing, Fork
 
 Handler = Callable[..., Any]
 K = TypeVar("K", bound=Callable[[], Any])
+C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
 H = TypeVar("H", bound=Callable[..., Plain | Coroutine[Any, Any, Plain]])
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -45,6 +47,8 @@ _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _KIND = re.compile(r":[A-Za-z_][A-Za-z0-9_]*\}")
 
 
+WEBSOCKET = "websocket"
+"""Under what a route for WebSockets is registered, which are asked for by GET. No method is in lower case."""
 UNMATCHED = "(no route)"
 """`Request.route` of what no route has matched: what scanners ask for is counted together."""
 
@@ -65,13 +69,21 @@ class Resource:
     path: str
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     explicit: set[str] = field(default_factory=set)
+    fork: Fork = field(default_factory=Fork)
+    max_body: int | None = None
 
     def add(self, method: str, endpoint: Endpoint) -> None:
         self.explicit.add(method)
-        self.endpoints[method] = endpoint
+        self.endpoints["GET" if method == WEBSOCKET else method] = endpoint
         # RFC 9110 section 9.3.2: HEAD is GET without its content; the server leaves the content out.
         if method == "GET" and "HEAD" not in self.explicit:
             self.endpoints["HEAD"] = endpoint
+        if method == WEBSOCKET:
+            self.fork.talks = endpoint.handler
+        elif method == "GET":
+            self.fork.plain, self.max_body = endpoint.handler, endpoint.max_body
+        if self.fork.talks is not None:
+            self.endpoints["GET"] = Endpoint(self.fork, self.max_body)
 
     def match(self, segments: list[str]) -> dict[str, Any] | None:
         """The parameters that `segments` give, or None when they do not match."""
@@ -174,6 +186,23 @@ class Router:
         """Register the decorated function for DELETE."""
         return self.route(path, ("DELETE",), max_body, **terms)
 
+    def websocket(self, path: str, **terms: Unpack[Terms]) -> Callable[[C], C]:
+        """Register the decorated coroutine function for WebSockets at `path`; beside it there may be a handler for GET.
+        It takes a handlers.websocket.socket.WebSocket, and parameters as other handlers do.
+
+        Raises as `route`, and ImportError where the extra `websocket` is not installed.
+        """
+        segments = parse_template(path)
+        limits = limits_of(path, terms)
+
+        def register(handler: C) -> C:
+            names = [part.name for part in segments if isinstance(part, Parameter)]
+            called = queried(path, names, Conversing(path, handler))
+            self._add(path, segments, WEBSOCKET, Endpoint(called if limits is None else Limited(called, limits), None))
+            return handler
+
+        return register
+
     def on_start(self, hook: K) -> K:
         """Call the decorated function before anybody listens; a coroutine may await operations. If it raises, the
         process does not serve."""
@@ -208,7 +237,7 @@ class Router:
         self.methods.update(getattr(application, "methods", ()))
 
     def _add(self, path: str, segments: tuple[str | Parameter, ...], method: str, endpoint: Endpoint) -> None:
-        if not _METHOD.fullmatch(method):
+        if method != WEBSOCKET and not _METHOD.fullmatch(method):
             raise ValueError(f"route {path!r}: {method!r} is not a method; methods are upper-case tokens")
         # Two templates that differ only in their parameters' names match the same paths.
         key = tuple(part if isinstance(part, str) else Parameter("", part.kind) for part in segments)

@@ -177,6 +177,12 @@ class Machine:
         on: attributes that hold references to what comes and goes are not read there."""
         return self.facts()[:6]
 
+    def want(self, interest: int | None) -> None:
+        """Of a machine without a descriptor: what the poller would be asked for, were there one (Loop.set_interest)."""
+
+    def write_soon(self) -> None:
+        """The same, for Loop.defer_write."""
+
     def ended(self) -> None:
         """Called once by the loop when the machine has left the map: release everything except the descriptor."""
 

@@ -21,13 +21,15 @@ handler does not know which of the two carries it. What is different:
 - *The end*: END_STREAM on the last frame. What of the request is still on its way is not wanted then: RST_STREAM with
   NO_ERROR says so. A response that has begun and cannot be ended as it was promised is cut: RST_STREAM, which nobody
   takes for a clean end, and which leaves the other streams alone.
+- *A WebSocket* (RFC 8441): behind a CONNECT that has been accepted the stream is TUNNELLING, as a connection of
+  HTTP/1.1 is behind a 101; END_STREAM is a half-close, and RST_STREAM a reset. It waits for two things at once.
 - *A client that does not want it any more* resets the stream, or leaves altogether: both are PEER_RESET.
 """
 
 from enum import auto
 from typing import Protocol
 
-from clerestory.statemachines.connection_deadlines import BACKEND, BODY, EXCHANGE, SEND
+from clerestory.statemachines.connection_deadlines import BACKEND, BODY, EXCHANGE, SEND, TUNNEL
 from clerestory.statemachines.contract import Cause, HandsBack, Interest, Name, Row, Spec, Table, Unbounded, Way
 
 
@@ -39,6 +41,7 @@ class State(Name):
     SENDING_RESPONSE = auto()
     AWAITING_WINDOW = auto()
     EXCHANGING = auto()
+    TUNNELLING = auto()
     CLOSED = auto()
 
 
@@ -65,6 +68,10 @@ class Trigger(Name):
     """The client's window does not admit another byte."""
     WINDOW_OPENED = auto()
     """The client has opened it."""
+    TUNNEL_ENDED = auto()
+    """Both sides have ended, in order."""
+    TUNNEL_BROKEN = auto()
+    """The other side is gone."""
     RESPONSE_BROKEN = auto()
     """The response has begun and cannot be ended as it was promised."""
     PEER_RESET = auto()
@@ -85,6 +92,18 @@ class Model(Protocol):
 
     def has_begun_response(self) -> bool:
         """Whether the response's head has been composed."""
+
+    def has_switched(self) -> bool:
+        """Whether the response is one behind which there is a tunnel."""
+
+    def peer_ended_first(self) -> bool:
+        """Whether the client sent its last before the tunnel's other side did."""
+
+    def has_ended_first(self) -> bool:
+        """Whether our side of the tunnel has ended."""
+
+    def is_hosted(self) -> bool:
+        """Whether the tunnel's other side is an application in this process."""
 
     def is_refused(self) -> bool:
         """Whether the response says what was wrong with the request."""
@@ -116,13 +135,22 @@ class Model(Protocol):
     def produce_output(self) -> Name | None:
         """Get the response's next piece."""
 
+    def begin_tunnel(self) -> Name | None:
+        """Join the tunnel, and pass on what has come already; TUNNEL_ENDED, TUNNEL_BROKEN or PEER_RESET."""
+
+    def pass_in(self) -> Name | None:
+        """Pass on what has come; TUNNEL_ENDED or PEER_RESET."""
+
+    def end_tunnel(self) -> Name | None:
+        """End our side of the tunnel."""
+
     def refuse(self) -> Name | None:
         """Give up the handler and answer with the refusal's status and reason."""
 
     def refuse_late(self) -> Name | None:
         """Give up the handler and answer 408 or 504."""
 
-    def finish(self) -> Name | None:
+    def complete(self) -> Name | None:
         """The response is complete: log it, and reset what of the request is still to come."""
 
     def cut(self) -> Name | None:
@@ -183,6 +211,7 @@ SPECS = (
         "response bytes wait to be sent, and the request's body still comes",
         awaits="both sides",
     ),
+    Spec(S.TUNNELLING, _NOTHING, TUNNEL, "", "upgraded: bytes pass both ways", awaits="both sides"),
     Spec(S.CLOSED, _NOTHING, Unbounded("it is final"), "", "neither side sends any more", final=True),
 )
 
@@ -221,9 +250,10 @@ ROWS = (
     Row(S.PRODUCING, T.CLOSE_ORDERED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.OPERATOR),
     # --- the response goes out
     Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.PRODUCING, "has_more_output", "produce_output"),
-    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "is_refused", "finish", Way.FAULT, Cause.CLIENT),
-    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "is_late", "finish", Way.FAULT, Cause.DEADLINE),
-    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "", "finish", Way.HAPPY, Cause.SERVER),
+    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.TUNNELLING, "has_switched", "begin_tunnel"),
+    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "is_refused", "complete", Way.FAULT, Cause.CLIENT),
+    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "is_late", "complete", Way.FAULT, Cause.DEADLINE),
+    Row(S.SENDING_RESPONSE, T.OUTPUT_FLUSHED, S.CLOSED, "", "complete", Way.HAPPY, Cause.SERVER),
     Row(S.SENDING_RESPONSE, T.WINDOW_EXHAUSTED, S.EXCHANGING, "awaits_body", "take_aside"),
     Row(S.SENDING_RESPONSE, T.WINDOW_EXHAUSTED, S.AWAITING_WINDOW),
     Row(S.SENDING_RESPONSE, T.BODY_REQUESTED, S.EXCHANGING, action="take_aside"),
@@ -241,13 +271,25 @@ ROWS = (
     Row(S.EXCHANGING, T.BODY_RECEIVED, S.EXCHANGING, action="give_aside"),
     Row(S.EXCHANGING, T.BODY_REQUESTED, S.EXCHANGING, action="take_aside"),
     Row(S.EXCHANGING, T.OUTPUT_FLUSHED, S.PRODUCING, "has_more_output", "produce_output"),
-    Row(S.EXCHANGING, T.OUTPUT_FLUSHED, S.CLOSED, "", "finish", ends=Cause.SERVER),
+    Row(S.EXCHANGING, T.OUTPUT_FLUSHED, S.CLOSED, "", "complete", ends=Cause.SERVER),
     Row(S.EXCHANGING, T.WINDOW_OPENED, S.EXCHANGING, action="queue_output"),
     Row(S.EXCHANGING, T.BODY_REFUSED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.CLIENT),
     Row(S.EXCHANGING, T.RESPONSE_BROKEN, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.SERVER),
     Row(S.EXCHANGING, T.PEER_RESET, S.CLOSED, way=Way.FAULT, ends=Cause.CLIENT),
     Row(S.EXCHANGING, T.DEADLINE_PASSED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.DEADLINE),
     Row(S.EXCHANGING, T.CLOSE_ORDERED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.OPERATOR),
+    # --- upgraded
+    Row(S.TUNNELLING, T.BODY_RECEIVED, S.TUNNELLING, action="pass_in"),
+    Row(S.TUNNELLING, T.WINDOW_OPENED, S.TUNNELLING, action="queue_output"),
+    Row(S.TUNNELLING, T.TUNNEL_ENDED, S.CLOSED, "peer_ended_first", "end_tunnel", ends=Cause.CLIENT),
+    Row(S.TUNNELLING, T.TUNNEL_ENDED, S.CLOSED, "is_hosted", "end_tunnel", ends=Cause.SERVER),
+    Row(S.TUNNELLING, T.TUNNEL_ENDED, S.CLOSED, "", "end_tunnel", ends=Cause.UPSTREAM),
+    Row(S.TUNNELLING, T.TUNNEL_BROKEN, S.CLOSED, "is_hosted", "cut", ends=Cause.SERVER),
+    Row(S.TUNNELLING, T.TUNNEL_BROKEN, S.CLOSED, "", "cut", Way.FAULT, Cause.UPSTREAM),
+    Row(S.TUNNELLING, T.PEER_RESET, S.CLOSED, "has_ended_first", ends=Cause.CLIENT),
+    Row(S.TUNNELLING, T.PEER_RESET, S.CLOSED, way=Way.FAULT, ends=Cause.CLIENT),
+    Row(S.TUNNELLING, T.DEADLINE_PASSED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.DEADLINE),
+    Row(S.TUNNELLING, T.CLOSE_ORDERED, S.CLOSED, action="cut", way=Way.FAULT, ends=Cause.OPERATOR),
 )
 
 _STEPPED = (T.OUTPUT_READY, T.BODY_REQUESTED, T.DEADLINE_PASSED)
@@ -263,6 +305,8 @@ HANDS_BACK: HandsBack = {
     "take_body": _TAKEN,
     "take_aside": _TAKEN,
     "give_aside": _TAKEN,
+    "begin_tunnel": (T.TUNNEL_ENDED, T.TUNNEL_BROKEN, T.PEER_RESET),
+    "pass_in": (T.TUNNEL_ENDED, T.PEER_RESET),
     "produce_output": (T.OUTPUT_READY, T.BODY_REQUESTED, *_BROKEN, T.DEADLINE_PASSED),
 }
 

@@ -23,9 +23,10 @@ ARROWS = {
     "server": {"statemachines", "handlers"},
     "diagrams": {"statemachines"},
     "proof": {"statemachines"},
+    "manual": {"statemachines", "handlers", "server", "diagrams"},
     "labs": {"statemachines", "handlers", "server", "diagrams", "benchmarks"},
     "benchmarks": {"statemachines", "handlers", "server", "diagrams"},
-    "tests": {"statemachines", "handlers", "server", "diagrams", "benchmarks", "labs", "proof"},
+    "tests": {"statemachines", "handlers", "server", "diagrams", "benchmarks", "labs", "manual", "proof"},
 }
 """Which packages each may import, besides itself. DESIGN.md section 3."""
 

@@ -8,7 +8,7 @@ import pytest
 PAGE = Path("docs/architecture.md").read_text()
 TREE = {name for row in re.findall(r"^\| (`.+?) \|", PAGE, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)}
 FILES = set(re.findall(r"[\w/]+/\w+\.py", PAGE))
-SOURCES = ("handlers", "server", "statemachines", "diagrams", "labs", "benchmarks", "proof")
+SOURCES = ("handlers", "server", "statemachines", "diagrams", "labs", "benchmarks", "manual", "proof")
 CONTAINED = {"labs/models", "benchmarks/peers", "benchmarks/suites"}
 """Folders that are described with the one around them."""
 

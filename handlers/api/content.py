@@ -2,7 +2,8 @@
 
 import json
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from clerestory.handlers.api.errors import HTTPError
@@ -15,12 +16,28 @@ _CHARSET = re.compile(rb"(?i);[ \t]*charset=\"?([A-Za-z0-9_-]+)\"?")
 _CHARSETS = {b"utf-8": "utf-8", b"utf8": "utf-8", b"us-ascii": "ascii", b"iso-8859-1": "latin-1"}
 
 
-class Fields(dict[str, str]):
-    """The fields of a form by name. Of several with one name the first is here; `all` has every one."""
+class Upload(NamedTuple):
+    """A file of a form: `name` is the field's, `filename` the file's as the client calls it, without folders."""
 
-    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+    name: str
+    filename: str
+    content_type: str
+    content: bytes
+
+
+class Fields(dict[str, str]):
+    """The fields of a form by name. Of several with one name the first is here; `all` has every one. `files` has the
+    files by the names of their fields, likewise, and `uploads` every one."""
+
+    def __init__(self, pairs: list[tuple[str, str]], uploads: Sequence[Upload] = ()) -> None:
         super().__init__(reversed(pairs))
         self.pairs = pairs
+        self.uploads = tuple(uploads)
+
+    @property
+    def files(self) -> dict[str, Upload]:
+        """The first file of each field that has one."""
+        return {upload.name: upload for upload in reversed(self.uploads)}
 
     def all(self, name: str) -> list[str]:
         """Every value of `name`, in their order."""
@@ -58,7 +75,7 @@ def parse_text(body: bytes, content_type: bytes | None) -> str:
 def check_form(content_type: bytes | None) -> None:
     """Raises HTTPError 415 unless that is the type of a form."""
     if (content_type or b"").partition(b";")[0].strip().lower() != FORM:
-        raise HTTPError(415, f"A form is {FORM.decode()}; multipart/form-data is not read.")
+        raise HTTPError(415, f"A form is {FORM.decode()}, or multipart/form-data.")
 
 
 def parse_form(body: bytes) -> Fields:

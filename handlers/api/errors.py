@@ -17,3 +17,17 @@ class HTTPError(Exception):
         self.status = status
         self.detail = detail
         self.fields = fields
+
+
+class BackendError(HTTPError):
+    """What a handler asked of a backend was not done: 502, 503 or 504. `where` is the backend, for operators."""
+
+    def __init__(
+        self, status: int, cause: str, detail: str, where: str = "", fields: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        super().__init__(status, detail, fields)
+        self.cause = cause
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.where} {self.cause}: {self.detail}"

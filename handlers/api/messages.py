@@ -4,7 +4,7 @@ Both are slotted objects. Field names are lower-case bytes and field values are 
 surrounding white space. A request is made only by the server's reading side, after its head has been validated; a
 response is checked by the server's writing side before a byte of it is sent.
 
-Deliberately not here: multipart forms, sessions, content negotiation beyond errors. They belong to frameworks.
+Deliberately not here: sessions, content negotiation beyond errors. They belong to frameworks.
 """
 
 import json
@@ -25,6 +25,7 @@ from clerestory.handlers.api.operations import NEXT_PIECE, HalfClose
 from clerestory.handlers.api.pages import error_page
 from clerestory.handlers.api.security import Security
 from clerestory.handlers.api.upgrade import Upgrade
+from clerestory.handlers.api.uploads import is_multipart, read_multipart
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -71,7 +72,8 @@ class Request:
     has any of its own; an application may set them before its first await. `route` is the pattern that its path has
     matched (`/orders/{id}`), where that is known: requests of one route are counted together. `security` is there where
     the request came over TLS. `id` names the request in the log, in errors and for upstreams (server.connection.names).
-    `edge` dresses every response to it (handlers.edge), where its site has one.
+    `edge` dresses every response to it (handlers.edge), where its site has one. `protocol` is what a CONNECT of HTTP/2
+    asks to be spoken behind it (RFC 8441), which is a WebSocket; empty in any other request.
     """
 
     __slots__ = (
@@ -90,6 +92,7 @@ class Request:
         "minor",
         "path",
         "peer",
+        "protocol",
         "query",
         "route",
         "security",
@@ -123,7 +126,7 @@ class Request:
         self.peer = peer
         self.security = security
         self.body_ended = content_length == 0
-        self.base = self.route = self.id = ""
+        self.base = self.route = self.id = self.protocol = ""
         self.limits: RouteLimits | None = None
         self.edge: Any = None
         self.span: Any = None  # what traces it, where it is traced (server.observer.Tracing)
@@ -165,8 +168,12 @@ class Request:
         return parse_text(await self.read(), self.get(b"content-type"))
 
     async def form(self) -> FormFields:
-        """The fields of a form (application/x-www-form-urlencoded). Raises HTTPError 400 or 415; and as `read`."""
-        check_form(self.get(b"content-type"))
+        """The fields of a form, and its files (multipart/form-data, extra `forms`). Raises HTTPError 400, 413 or 415,
+        ImportError where the extra is needed and not installed; and as `read`."""
+        kind = self.get(b"content-type")
+        if kind is not None and is_multipart(kind):
+            return await read_multipart(kind, self)
+        check_form(kind)
         return parse_form(await self.read())
 
     @property

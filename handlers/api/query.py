@@ -154,7 +154,7 @@ def _parameter(parameter: inspect.Parameter) -> Parameter | None:
 
 
 def _fault(path: str, handler: Callable[..., Any], names: Iterable[str], error: TypeError) -> str:
-    name = getattr(handler, "__name__", repr(handler))
+    name = getattr(inspect.unwrap(handler), "__name__", repr(handler))
     wanted = ", ".join(["request", *names])
     hint = "; a query parameter is annotated int, float, bool, str, UUID or a list of these"
     return f"route {path!r}: {name} cannot be called with ({wanted}): {error}{hint if 'missing' in str(error) else ''}"

@@ -34,6 +34,8 @@ class Task(Machine):
         "born",
         "ended_by",
         "error",
+        "is_given_up",
+        "left_at",
         "loop",
         "name",
         "operation",
@@ -47,8 +49,9 @@ class Task(Machine):
         self.operation: Operation | None = None
         self.result: object = None
         self.error: BaseException | None = None
+        self.is_given_up = False
         self.ended_by: Callable[[Task], object] = lambda _: None
-        self.born = self.since
+        self.born = self.left_at = self.since
         self._coroutine = coroutine
         self._held: list[Held] = []
         self._result: object = None
@@ -63,6 +66,12 @@ class Task(Machine):
         """Give it up."""
         self.loop.tell(self, T.CLOSE_ORDERED)
 
+    def leave(self) -> None:
+        """Its client has left: it has a grace to end by itself."""
+        if self.accepts(T.CLIENT_LEFT):
+            self.left_at = self.loop.clock()
+            self.loop.tell(self, T.CLIENT_LEFT)
+
     # --- the executor of its operations
 
     def finished(self, operation: Operation, result: object = None, error: BaseException | None = None) -> None:
@@ -73,6 +82,10 @@ class Task(Machine):
             self.loop.tell(self, T.OPERATION_ENDED)
 
     # --- the machine's
+
+    def is_in_time(self) -> bool:
+        """As the Model."""
+        return self.loop.clock() - self.left_at < self.node.limit
 
     def step(self) -> T | None:
         """As the Model."""
@@ -106,6 +119,7 @@ class Task(Machine):
 
     def give_up(self) -> None:
         """As the Model."""
+        self.is_given_up = True
         operation, self.operation = self.operation, None
         if operation is not None:
             operation.cancel()

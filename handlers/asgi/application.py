@@ -15,7 +15,7 @@ from clerestory.handlers.asgi.tasks import Starter
 from clerestory.handlers.asgi.websocket.opening import converse, websockets_of
 from clerestory.handlers.asgi.websocket.sockets import WebSockets
 from clerestory.handlers.proxy.forwarding import Network
-from clerestory.handlers.websocket.opening import asks_for_websocket
+from clerestory.handlers.websocket.opening import asks_for_websocket, is_installed
 from clerestory.statemachines.loop import Loop
 
 
@@ -43,6 +43,11 @@ class ASGI:
         self.front: Any = None
         """What requests are begun with, where this is one of several (handlers.sites)."""
 
+    @property
+    def takes_websockets(self) -> bool:
+        """Whether a client may ask for a WebSocket: the library is there."""
+        return is_installed()
+
     def bind(self, loop: Loop, starter: Starter, tell: Callable[..., None], max_output: int) -> Hosting:
         """From now on its calls run on `loop`."""
         self.hosting = Hosting(self.called, loop, starter, self.scopes, tell, max_output, Run)
@@ -61,7 +66,7 @@ class ASGI:
         scope = self.scopes.make(request, address(peer), _server(here))
         run = Run(hosting.engine, hosting, request, carrier.request_id())
         run.carrier = carrier
-        if _names_upgrade(request) and asks_for_websocket(request):
+        if request.protocol or (_names_upgrade(request) and asks_for_websocket(request)):
             websockets = self._shared_by_websockets(hosting)
             if websockets is not None:
                 return self._open(websockets, run, scope)

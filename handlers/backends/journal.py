@@ -20,6 +20,9 @@ class Journal(Protocol):
     def warning(self, event: str, **fields: Any) -> Any:
         """Something that an operator may have to look after."""
 
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something that went wrong here."""
+
 
 class _Nowhere:
     """For a loop that nobody has given a log."""
@@ -27,6 +30,8 @@ class _Nowhere:
     def info(self, event: str, **fields: Any) -> None: ...
 
     def warning(self, event: str, **fields: Any) -> None: ...
+
+    def error(self, event: str, **fields: Any) -> None: ...
 
 
 _NOWHERE = _Nowhere()

@@ -30,7 +30,7 @@ from contextlib import suppress
 from math import ceil
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.errors import BackendError
 from clerestory.handlers.api.operations import Executor
 from clerestory.handlers.backends.pool.bounds import SQLITE_BUSY, SQLITE_READERS
 from clerestory.handlers.backends.threads.threads import ThreadPool
@@ -227,7 +227,7 @@ class Database:
             detail = None if reading and code == sqlite3.SQLITE_READONLY else _UNAVAILABLE.get(code)
             if detail is None:
                 raise
-            raise HTTPError(503, detail, ((b"retry-after", b"1"),)) from error
+            raise BackendError(503, error.sqlite_errorname, detail, "SQLite", ((b"retry-after", b"1"),)) from error
         finally:
             with self._mutex:
                 self._reading.pop(transaction, None)

@@ -34,6 +34,10 @@ DEFLATE_WIDE = ServerPerMessageDeflateFactory(
 )
 """For a client that does not let its window be bounded: it is kept only while a message is read."""
 
+AS_HTTP_1_1 = (("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "A" * 22 + "=="))
+"""What the library wants to see, and HTTP/2 has no use for (RFC 8441 section 5)."""
+
+KEY = b"sec-websocket-key"
 PROTOCOL, EXTENSIONS, ACCEPT = b"sec-websocket-protocol", b"sec-websocket-extensions", b"sec-websocket-accept"
 
 
@@ -58,10 +62,12 @@ class Handshake:
         if not request.body_ended:
             self.refusal = _refusal(400, "A WebSocket handshake has no body.")
             return
-        headers = Headers()
+        headers = Headers(AS_HTTP_1_1 if request.protocol else ())
         for name, value in request.fields:
+            if request.protocol and name == KEY:
+                continue
             headers[name.decode("ascii")] = value.decode("latin-1")
-        asked = LibraryRequest(request.target, headers, request.method, f"HTTP/1.{request.minor}")
+        asked = LibraryRequest(request.target, headers, "GET", "HTTP/1.1")
         known = [DEFLATE, DEFLATE_WIDE] if self._bounds.compression else None
         checking = ServerProtocol(extensions=known, logger=_LOGGER)
         found = checking.accept(asked)
@@ -71,7 +77,8 @@ class Handshake:
             version = ((b"sec-websocket-version", b"13"),) if found.status_code in (400, 426) else ()
             self.refusal = _refusal(426 if _is_other_version(request) else found.status_code, reason, version)
             return
-        self._accept = found.headers["Sec-WebSocket-Accept"].encode("ascii")
+        if not request.protocol:
+            self._accept = found.headers["Sec-WebSocket-Accept"].encode("ascii")
         extensions = found.headers.get("Sec-WebSocket-Extensions")
         self._extensions = extensions.encode("ascii") if extensions is not None else None
         try:
@@ -82,7 +89,7 @@ class Handshake:
 
     def accept(self, subprotocol: str | None) -> Fields:
         """The fields of the 101 that are the handshake's."""
-        fields = [(ACCEPT, self._accept)]
+        fields = [(ACCEPT, self._accept)] if self._accept else []
         if self._extensions is not None:
             fields.append((EXTENSIONS, self._extensions))
         if subprotocol is not None:

@@ -29,8 +29,8 @@ class Talker(Protocol):
     """The application's side of a WebSocket, as its session knows it (conversation.py)."""
 
     @property
-    def name(self) -> str:
-        """The request's id."""
+    def request_id(self) -> str:
+        """Names the request in the log."""
 
     @property
     def request(self) -> Request:
@@ -163,7 +163,7 @@ class Session(Machine):
 
     def facts(self) -> tuple[Any, ...]:
         """As Machine.facts: contract.Facts."""
-        number, name = -self.descriptor, self._conversation.name
+        number, name = -self.descriptor, self._conversation.request_id
         request, limit = self._conversation.request, (self.node.limit, 0, 0.0)
         said = (number, name, self.born, self.bytes_in, self.bytes_out, self.inbox.messages, request, None, 101)
         return (*said, limit, self._progressed()) if self.node.deadline is not None else said

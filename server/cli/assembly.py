@@ -57,6 +57,7 @@ def how_of(settings: Mapping[str, Any]) -> How:
         app_dir=settings["app_dir"],
         lifespan=settings["lifespan"],
         root_path=settings["root_path"],
+        prefix=settings.get("prefix", ""),
         spec_version=settings["asgi_spec"],
         trusted=trusted_of(settings),
     )

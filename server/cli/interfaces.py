@@ -40,7 +40,8 @@ class InterfaceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How an application is found and called, as it was asked for."""
+    """How an application is found and called, as it was asked for. `prefix` is where it is mounted, which its root path
+    includes; a router learns of it with each request."""
 
     interface: Interface = "auto"
     factory: bool = False
@@ -49,6 +50,7 @@ class How:
     root_path: str = ""
     spec_version: SpecVersion = "2.4"
     trusted: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 def is_module_name(name: str) -> bool:
@@ -68,7 +70,7 @@ def host(found: Any, target: str, how: How) -> tuple[Any, str]:
     if kind is None:
         raise InterfaceError(_untold(found, target))
     if kind == "router":
-        if how.root_path:
+        if how.root_path != how.prefix:
             raise InterfaceError("--root-path is for an ASGI or WSGI application")
         return found, f"the application{made} {target}"
     try:

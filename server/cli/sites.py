@@ -73,7 +73,7 @@ def plans_of(settings: Settings) -> list[Plan]:
 
 def _mount(settings: Settings, text: str) -> Plan:
     prefix, target = split_mount(text)
-    return Plan({**settings, "target": target, "root_path": settings["root_path"] + prefix}, prefix)
+    return Plan({**settings, "target": target, "root_path": settings["root_path"] + prefix, "prefix": prefix}, prefix)
 
 
 def _known() -> dict[str, Option]:
@@ -97,7 +97,7 @@ def _site(settings: Settings, site: Mapping[str, Any]) -> Plan:
     timed = RouteLimits(own.get("backend_timeout"), own.get("handler_total"))
     root = own.get("root_path", settings["root_path"] + prefix)
     return Plan(
-        {**settings, **own, "root_path": root},
+        {**settings, **own, "root_path": root, "prefix": prefix},
         prefix,
         host.lower(),
         timed if timed != RouteLimits() else None,

@@ -66,9 +66,11 @@ class _Connection(H2Connection):
 class Codec:
     """The codec of one connection. `output` are the frames that are to be sent."""
 
-    __slots__ = ("_library", "_list_size", "output")
+    __slots__ = ("_connects", "_library", "_list_size", "output")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, connects: bool = False) -> None:
+        """With `connects`, the client is told that a CONNECT may ask for a WebSocket (RFC 8441 section 3)."""
+        self._connects = connects
         self._library = library = _Connection(_CONFIGURATION)
         self._list_size = list_size(limits)
         library.local_settings = Settings(
@@ -95,6 +97,8 @@ class Codec:
             int(SettingCodes.MAX_HEADER_LIST_SIZE): self._list_size,
             NO_RFC7540_PRIORITIES: 1,
         }
+        if self._connects:
+            frame.settings[int(SettingCodes.ENABLE_CONNECT_PROTOCOL)] = 1
         self.output += frame.serialize()
         if limits.http2_max_unread > WINDOW:
             self.open_window(0, limits.http2_max_unread - WINDOW)

@@ -73,7 +73,7 @@ class Connection(Machine):
         self.output: bytes | memoryview = b""
         self.refusal: Refusal | None = None
         self.reader = HeadReader(service.limits, service.codec, peer)
-        self._intake = intake = Intake(service.limits, self.reader, self._open)
+        self._intake = intake = Intake(service.limits, self.reader, self._open, connects=shared.connects)
         self.streams, self.codec = intake.streams, intake.codec
         self._turns = Turns()
         self._farewell: Farewell | None = None

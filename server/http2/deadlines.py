@@ -35,6 +35,8 @@ class Stream(Protocol):
     @property
     def received(self) -> int: ...
 
+    def times_itself(self) -> bool: ...
+
 
 def is_overdue(stream: Stream, now: float) -> bool:
     """Whether the state has lasted too long, or, where bytes should move, whether they move too slowly."""
@@ -44,8 +46,8 @@ def is_overdue(stream: Stream, now: float) -> bool:
         if exchange is not None and exchange.operation is not None and exchange.operation.keeps_time():
             return False
         return now - _waits_since(stream) >= backend_timeout(stream) or has_waited_out(stream, now)
-    if node.state is S.EXCHANGING:
-        return now - max(stream.since, stream.progressed) >= node.limit
+    if node.state in (S.EXCHANGING, S.TUNNELLING):
+        return now - max(stream.since, stream.progressed) >= node.limit and not stream.times_itself()
     idle, rate, grace = stream.http2.paces[node.index]
     if now - max(stream.since if node.state is S.READING_BODY else 0.0, stream.progressed) >= idle:
         return True
@@ -60,8 +62,8 @@ def pace(stream: Stream, node: Node) -> tuple[Any, ...]:
     if node.state in WAITING:
         limit = backend_timeout(stream)
         return () if limit == node.limit else ((limit, 0, 0.0), _waits_since(stream))
-    if node.state is S.EXCHANGING:
-        return (node.limit, 0, 0.0), stream.progressed
+    if node.state in (S.EXCHANGING, S.TUNNELLING):
+        return () if stream.times_itself() else ((node.limit, 0, 0.0), stream.progressed)
     if node.limit:
         return ()
     return stream.http2.paces[node.index], stream.progressed, _spent(stream, node), _moved(stream, node)

@@ -24,6 +24,8 @@ CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connectio
 
 PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path"})
 """Section 8.3.1."""
+PROTOCOL = b":protocol"
+"""RFC 8441 section 4."""
 
 _is_lower = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++").fullmatch
 _is_visible = re.compile(rb"[\x21-\x7e]++").fullmatch
@@ -52,10 +54,12 @@ def _check(name: bytes, value: bytes) -> None:
 class Heads:
     """Reads the heads of one connection's requests."""
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_known", "_reader")
 
-    def __init__(self, reader: HeadReader) -> None:
+    def __init__(self, reader: HeadReader, *, connects: bool = False) -> None:
+        """With `connects`, a CONNECT may ask for a WebSocket."""
         self._reader = reader
+        self._known = PSEUDO | {PROTOCOL} if connects else PSEUDO
 
     def request(self, headers: Headers, ended: bool) -> Request:
         """The request of a field section; `ended` where it has no body. Raises Refusal."""
@@ -83,14 +87,16 @@ class Heads:
             lines.append(b"%b: %b\r\n" % (name, value))
         if cookies:  # section 8.2.3
             lines.append(b"cookie: %b\r\n" % b"; ".join(cookies))
-        return self._read(self._line(pseudo), self._authority(pseudo, host), lines, length, expect, ended)
+        line, authority = self._line(pseudo), self._authority(pseudo, host)
+        if PROTOCOL in pseudo:
+            return self._connect(pseudo[PROTOCOL], line, authority, lines, length)
+        return self._read(line, authority, lines, length, expect, ended)
 
-    @staticmethod
-    def _take_pseudo(pseudo: dict[bytes, bytes], name: bytes, value: bytes, *, late: bool) -> None:
+    def _take_pseudo(self, pseudo: dict[bytes, bytes], name: bytes, value: bytes, *, late: bool) -> None:
         """Section 8.3. Raises Refusal."""
         if late:
             raise Refusal(400, f"The pseudo-field {_shown(name)} stands behind a field.")
-        if name not in PSEUDO:
+        if name not in self._known:
             raise Refusal(400, f"There is no pseudo-field {_shown(name)} in a request.")
         if name in pseudo:
             raise Refusal(400, f"The pseudo-field {_shown(name)} is repeated.")
@@ -101,7 +107,11 @@ class Heads:
         method, path, scheme = pseudo.get(b":method"), pseudo.get(b":path"), pseudo.get(b":scheme")
         if method is None or is_token(method) is None:
             raise Refusal(400, "There is no :method that is one.")
-        if method == b"CONNECT":
+        if PROTOCOL in pseudo:
+            if method != b"CONNECT":
+                raise Refusal(400, "There is a :protocol, and the method is not CONNECT.")
+            method = b"GET"  # as on HTTP/1.1: it is read so, and made a CONNECT again when that is done
+        elif method == b"CONNECT":
             raise Refusal(501, "CONNECT is not supported.")
         if scheme is None or scheme.lower() not in (b"http", b"https"):
             raise Refusal(400, "The :scheme is neither http nor https.")
@@ -124,6 +134,20 @@ class Heads:
         if not authority or _is_visible(authority) is None:
             raise Refusal(400, "There is neither an :authority nor a Host that is one.")
         return authority
+
+    def _connect(
+        self, protocol: bytes, line: bytes, authority: bytes, lines: list[bytes], length: bytes | None
+    ) -> Request:
+        """A CONNECT behind which `protocol` is to be spoken. Raises Refusal."""
+        if is_token(protocol) is None:
+            raise Refusal(400, "There is no :protocol that is one.")
+        if protocol.lower() != b"websocket":
+            raise Refusal(501, f"The protocol {_shown(protocol)} is not spoken here.")
+        if length is not None:
+            raise Refusal(400, "A CONNECT has no content-length.")
+        request = self._read(line, authority, lines, None, None, True)
+        request.method, request.protocol = "CONNECT", "websocket"
+        return request
 
     def _read(
         self,
@@ -162,7 +186,8 @@ def check_trailers(headers: Headers) -> None:
 def response_fields(head: bytes) -> list[tuple[bytes, bytes]]:
     """The field section of a response's head, which has been written for HTTP/1.1."""
     lines = head.split(b"\r\n")
-    found = [(b":status", lines[0][9:12])]
+    status = lines[0][9:12]
+    found = [(b":status", status if status != b"101" else b"200")]  # RFC 8441 section 5
     found += fields_of(lines[1:])
     return found
 

@@ -5,6 +5,9 @@ Content-Length is held against the data (RFC 9113 section 8.1.1), and both again
 
 from clerestory.server.http.gate import Refusal
 
+UNBOUNDED = 1 << 62
+"""Of what has no length: a tunnel."""
+
 
 class Inbox:
     """One stream's. `received` counts the body's bytes, `unread` those of the window that were not taken: with padding.

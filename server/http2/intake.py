@@ -75,14 +75,16 @@ class Intake:
         "window_moved",
     )
 
-    def __init__(self, limits: Limits, reader: HeadReader, make: Callable[[int], Stream]) -> None:
+    def __init__(
+        self, limits: Limits, reader: HeadReader, make: Callable[[int], Stream], *, connects: bool = False
+    ) -> None:
         self._limits = limits
         self._make = make
-        self.codec = Codec(limits)
+        self.codec = Codec(limits, connects=connects)
         self.bounds = Bounds(limits, 2 * list_size(limits))
         self.reader = reader
         self._frames = Frames()
-        self._heads = Heads(reader)
+        self._heads = Heads(reader, connects=connects)
         self.streams: dict[int, Stream] = {}
         self.last = self.requests = 0
         self.violation: Violation | None = None

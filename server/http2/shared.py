@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from clerestory.handlers.api.operations import pseudo_descriptor as pseudo_descriptor
+from clerestory.handlers.websocket.opening import takes_websockets
 from clerestory.server.connection.service import Service
 from clerestory.server.http2.codec import Codec
 from clerestory.server.http2.deadlines import WAITING
@@ -47,6 +48,8 @@ class Shared:
     def __init__(self, service: Service, of_connections: type, of_streams: type) -> None:
         loop, limits = service.loop, asdict(service.limits)
         self.service = service
+        self.connects = takes_websockets(getattr(service.application, "front", None) or service.application)
+        """Whether a client may ask for a WebSocket."""
         self.adopted = 0
         """Connections ever taken over."""
         self.connections = Engine(h2_connection.TABLE, of_connections, loop.clock, limits, loop.dispatch)

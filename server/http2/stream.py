@@ -9,7 +9,6 @@ from typing import Any
 from clerestory.handlers.api.errors import HTTPError
 from clerestory.handlers.api.messages import File, Request, Response, RouteLimits
 from clerestory.handlers.wire.transport import FileUnreadableError
-from clerestory.server.connection.channel import Channel
 from clerestory.server.connection.exchange import Exchange
 from clerestory.server.connection.faults import error_of, id_of
 from clerestory.server.connection.telling import begin_exchange, tell_exchange
@@ -18,9 +17,9 @@ from clerestory.server.http2 import deadlines
 from clerestory.server.http2.codec import Codec
 from clerestory.server.http2.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
 from clerestory.server.http2.heads import response_fields
-from clerestory.server.http2.inbox import Inbox
 from clerestory.server.http2.outbox import Left, Outbox
-from clerestory.server.http2.shared import PLACES, Carrying, Shared, pseudo_descriptor
+from clerestory.server.http2.shared import PLACES, Carrying, Shared
+from clerestory.server.http2.tunnel import NearEnd
 from clerestory.statemachines.contract import EXCERPT, Name, Way
 from clerestory.statemachines.engine import Edge, Node
 from clerestory.statemachines.h2_stream import State as S
@@ -34,35 +33,18 @@ CODES = {T.RESPONSE_BROKEN: INTERNAL_ERROR, T.BACKEND_FAILED: INTERNAL_ERROR, T.
 FACTS = {Left.NOTHING: T.OUTPUT_FLUSHED, Left.MORE: None, Left.NO_WINDOW: T.WINDOW_EXHAUSTED}
 
 
-class Stream(Channel):
+class Stream(NearEnd):
     """One stream. `id` is its number on its connection (RFC 9113 section 5.1.1)."""
 
-    __slots__ = (
-        "_carrier",
-        "_inbox",
-        "_outbox",
-        "accepted_at",
-        "exchange",
-        "http2",
-        "id",
-        "last_in",
-        "piece",
-        "progressed",
-        "refusal",
-    )
+    __slots__ = ("_outbox", "accepted_at", "http2", "last_in", "piece", "refusal")
 
     def __init__(self, shared: Shared, carrier: Carrying, number: int, peer: str, id: int) -> None:  # noqa: A002
-        super().__init__(shared.service, shared.streams, pseudo_descriptor(), number, peer)
+        super().__init__(shared, carrier, number, peer, id)
         self.http2 = shared
-        self._carrier = carrier
-        self.id = id
-        self.requests = (id + 1) // 2  # a client's streams have the odd numbers
-        self.exchange: Exchange | None = None
         self.refusal: Refusal | None = None
-        self._inbox = Inbox()
         self._outbox = Outbox()
         self.piece = self.last_in = b""
-        self.accepted_at = self.progressed = self.since
+        self.accepted_at = self.since
 
     # --- what came, from the connection
 
@@ -71,7 +53,8 @@ class Stream(Channel):
         begin_exchange(self, request)
         self.exchange = Exchange(self, request)
         self._inbox.has_ended = ended
-        self._inbox.expected = request.content_length
+        if not request.protocol:
+            self._inbox.expected = request.content_length
         self.taken = size
         self.last_in = f"{request.method} {request.target} HTTP/2".encode()[:EXCERPT]
 
@@ -107,9 +90,10 @@ class Stream(Channel):
 
     def look(self) -> T | None:
         """After something has come: what it is for the machine, where that waits for it."""
-        if self.node.state is S.READING_BODY or (self.node.state is S.EXCHANGING and self.awaits_body()):
+        state = self.node.state
+        if state is S.READING_BODY or (state is S.EXCHANGING and self.awaits_body()):
             return self._take()
-        return None
+        return T.BODY_RECEIVED if state is S.TUNNELLING else None
 
     def _take(self) -> T | None:
         exchange, inbox = self.exchange, self._inbox
@@ -121,10 +105,7 @@ class Stream(Channel):
         except Refusal as refusal:
             self.refusal = refusal
             return T.BODY_REFUSED
-        self.input = b""
-        if inbox.unread:
-            size, inbox.unread = inbox.unread, 0
-            self._carrier.was_taken(self, size, more=not inbox.has_ended)
+        self.was_taken()
         if inbox.has_ended:
             request.body_ended = True
         if piece is None:
@@ -133,10 +114,6 @@ class Stream(Channel):
         return T.BODY_RECEIVED
 
     # --- as a channel
-
-    def identity(self) -> str:
-        """As Channel.identity."""
-        return f"{self.number}/{self.id}"
 
     def request_id(self) -> str:
         """As Channel.request_id: the connection's number and the stream's."""
@@ -277,7 +254,7 @@ class Stream(Channel):
         exchange.begin(error_of(self, exchange.request, error))
         return self.queue_output()
 
-    def finish(self) -> None:
+    def complete(self) -> None:
         """The response is complete. RFC 9113 section 8.1: what of the request is still to come is not wanted."""
         self._finish(self.history[-1][1])
         if not self._inbox.has_ended:
@@ -300,9 +277,12 @@ class Stream(Channel):
     def emit(self, codec: Codec, most: int) -> T | None:
         """Hand a bounded piece to the codec: OUTPUT_FLUSHED when that was all, WINDOW_EXHAUSTED, RESPONSE_BROKEN, or
         None for another turn."""
+        if self.node.state is S.TUNNELLING:
+            return self.pass_out(codec, most)
         before = self.sent
+        last = not (self.has_more_output() or self.has_switched())
         try:
-            left = self._outbox.emit(codec, self.id, most, last=not self.has_more_output())
+            left = self._outbox.emit(codec, self.id, most, last=last)
         except FileUnreadableError as error:
             request = self.exchange.request if self.exchange is not None else None
             self.service.logs.warning("file_unreadable", id=id_of(self, request), reason=str(error))
@@ -354,7 +334,7 @@ class Stream(Channel):
         codec = self._carrier.codec
         if self.node.state is S.READING_BODY:
             return f"its window is {codec.received_window(self.id):,}"
-        if self.node.state in (S.AWAITING_WINDOW, S.SENDING_RESPONSE, S.EXCHANGING):
+        if self.node.state in (S.AWAITING_WINDOW, S.SENDING_RESPONSE, S.EXCHANGING, S.TUNNELLING):
             own, all_of_it = codec.window_of(self.id), codec.connection_window()
             return f"the client's window is {own:,} of the stream, {all_of_it:,} of the connection"
         return ""

@@ -138,6 +138,9 @@ class Loop(BaseLoop):
 
     def defer_write(self, machine: Machine) -> None:
         """At the end of the turn look at `machine` as if it were writable, which a socket usually is."""
+        if machine.descriptor < 0:
+            machine.write_soon()
+            return
         self._deferred.append(machine)
         self._wake_outside()
 
@@ -153,6 +156,9 @@ class Loop(BaseLoop):
 
     def set_interest(self, machine: Machine, interest: int | None) -> None:
         """Of what `machine`'s state waits for, wait for so much; None: not even for a hang-up."""
+        if machine.descriptor < 0:
+            machine.want(interest)
+            return
         machine.registered = machine.node.mask  # as far as it is widened: by the caller
         if interest is None:
             self.poller.unregister(machine.descriptor)

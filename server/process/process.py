@@ -12,6 +12,7 @@ from types import FrameType
 
 from clerestory.handlers.api.tasks import Background
 from clerestory.handlers.asgi.hosting import Hosting
+from clerestory.handlers.websocket.under_way import Conversations
 from clerestory.handlers.wsgi.hosting import Hosting as Threads
 from clerestory.server.connection.room import connections
 from clerestory.server.connection.service import Service
@@ -44,7 +45,7 @@ class Process(Machine):
     __slots__ = (
         "_description",
         "_hangs_up",
-        "_hosting",
+        "_hostings",
         "_inspector",
         "_leaves_backlog",
         "_listeners",
@@ -68,7 +69,7 @@ class Process(Machine):
         self._listeners: list[Listener] = []
         self._hangs_up = any(map(os.isatty, STANDARD))
         """Whether SIGHUP says that the terminal has gone on which the server was started."""
-        self._hosting: Hosting | Threads | Background | None = None
+        self._hostings: list[Hosting | Threads | Background | Conversations] = []
         self.membership: Membership | None = None
         """What there is where it is a supervisor's worker."""
         self._leaves_backlog = False
@@ -105,10 +106,10 @@ class Process(Machine):
             without = place >= len(sockets) - plain
             self._listen(Listener(self._service, shared, senders, in_turns=True, plain=without))
 
-    def host(self, hosting: Hosting | Threads | Background | None) -> None:
+    def host(self, hosting: Hosting | Threads | Background | Conversations | None) -> None:
         """Count the tasks or calls of an application, too: what runs on behind its answer holds a drain."""
-        self._hosting = hosting
         if hosting is not None:
+            self._hostings.append(hosting)
             hosting.on_run_ended = self._end_drain
 
     @property
@@ -129,7 +130,7 @@ class Process(Machine):
             self._service.loop.tell(self, T.CONNECTIONS_ENDED)
 
     def _tasks(self) -> int:
-        return len(self._hosting.runs) if self._hosting is not None else 0
+        return sum(len(hosting.runs) for hosting in self._hostings)
 
     # --- signals
 
@@ -245,9 +246,10 @@ class Process(Machine):
             seconds=limits.drain_timeout,
             hint="a second signal, such as Ctrl-C once more, closes them at once",
         )
-        if self._hosting is not None:  # time to be told, and to be cancelled, before the connections are cut
-            grace = max(limits.drain_timeout / 2, limits.drain_timeout - 2 * limits.application_leave_timeout)
-            loop.call_at(loop.clock() + limits.last_request_timeout + grace, self._hosting.drain)
+        # time to be told, and to be cancelled, before the connections are cut
+        grace = max(limits.drain_timeout / 2, limits.drain_timeout - 2 * limits.application_leave_timeout)
+        for hosting in self._hostings:
+            loop.call_at(loop.clock() + limits.last_request_timeout + grace, hosting.drain)
 
     def stop_idle(self) -> None:
         """Say that nothing is waited for, and end the loop."""

@@ -11,6 +11,7 @@ from clerestory.handlers.api.messages import Application
 from clerestory.handlers.api.tasks import background_of
 from clerestory.handlers.asgi.application import ASGI
 from clerestory.handlers.proxy.forwarding import parse_networks
+from clerestory.handlers.websocket.under_way import conversations_on
 from clerestory.handlers.wsgi.application import WSGI
 from clerestory.server.connection.connection import Connection
 from clerestory.server.connection.names import RequestNames
@@ -145,8 +146,8 @@ class _Serving:
                 self.process.join(membership)
             if isinstance(application, WSGI):
                 self.process.host(application.bind(self.loop))
-            elif not isinstance(application, ASGI):
-                self.process.host(background_of(self.loop))
+            self.process.host(background_of(self.loop))
+            self.process.host(conversations_on(self.loop))
             self.hooks = Hooks(application, self.loop, limits, logs)
             if not isinstance(application, ASGI) and not self.hooks.has_start:
                 self._bind()

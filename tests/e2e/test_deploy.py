@@ -1,18 +1,24 @@
 """HAProxy with the configuration of deploy/ over three servers, each on an address of its own, under the load of
-clients that do not retry: each server is upgraded, one is killed, one stands still, one is slow."""
+clients that do not retry: each server is upgraded, one is killed, one stands still, one is slow; and the PostgreSQL
+below them is restarted."""
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 import pytest
 
+from tests.support import postgres
+from tests.support.client import Client, CutShort
 from tests.support.figures import FIGURES
 from tests.support.load import Load
 from tests.support.server import ServerProcess
@@ -70,14 +76,14 @@ class Cluster:
         self.port, self.xray, self.front = free_port(), free_port(), free_port()
         self.servers: dict[str, ServerProcess] = {}
         self.workers: tuple[str, ...] = ()
+        self.target: tuple[str, ...] = ("--app-dir", str(folder), "deployed:app")
 
     def begin(self, name: str, slow: str = "0") -> None:
         """Start a server, and wait until HAProxy sends it requests."""
         host = f"127.0.1.{NAMES.index(name) + 1}"
         self.servers[name] = ServerProcess(
-            *("--app-dir", str(self.folder), "--host", host, "--port", str(self.port)),
-            *("--xray", f"{host}:{self.xray}", *self.workers),
-            target="deployed:app",
+            *("--host", host, "--port", str(self.port), "--xray", f"{host}:{self.xray}", *self.workers, *self.target),
+            target="",
             environment={"SLOW": slow},
             patience=PATIENCE,
         )
@@ -236,3 +242,72 @@ def test_one_that_is_slow_is_given_less_and_nothing_is_lost(cluster: Cluster) ->
         shares = [cluster.served(name) for name in NAMES]
         assert sum(shares) == load.total
         assert shares[2] < min(shares[:2]), shares
+
+
+class Senders:
+    """Clients that each send one e-mail after the other, none twice; `sent` has each one's subject and status."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.sent: dict[str, int] = {}
+        self.stopped = threading.Event()
+        self.threads = [threading.Thread(target=self._send, args=(name,)) for name in range(CLIENTS)]
+
+    def _send(self, name: int) -> None:
+        number = 0
+        client = Client(self.address)
+        while not self.stopped.is_set():
+            number += 1
+            subject = f"{name}-{number}"
+            email = {"sender": "me@example.org", "subject": subject, "body": "It works.\n"}
+            try:
+                self.sent[subject] = client.get("/emails", method="POST", body=json.dumps(email).encode()).status
+            except (OSError, CutShort):
+                self.sent[subject] = 0
+            if self.sent[subject] != 201:
+                client.close()
+                client = Client(self.address)
+        client.close()
+
+    def __enter__(self) -> Self:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join(PATIENCE)
+
+    def reach(self, count: int) -> None:
+        """Wait until so many more have been accepted."""
+        before = self.accepted()
+        eventually(lambda: self.accepted() >= before + count, PATIENCE, f"{count} more e-mails")
+
+    def accepted(self) -> int:
+        return list(self.sent.values()).count(201)
+
+
+def test_a_database_that_is_restarted_loses_what_the_log_names_and_nothing_is_done_twice(cluster: Cluster) -> None:
+    for database in postgres.running(max_connections="40"):
+        name = database.new_database()
+        cluster.target = ("--database", database.url(name))
+        for server in NAMES:
+            cluster.begin(server)
+        with running(cluster), Senders(("127.0.0.1", cluster.front)) as senders:
+            senders.reach(100)
+            database.stop()
+            eventually(lambda: any(status != 201 for status in list(senders.sent.values())), PATIENCE, "a failure")
+            database.start()
+            senders.reach(300)
+        lost = {subject: status for subject, status in senders.sent.items() if status != 201}
+        FIGURES.append(
+            f"behind HAProxy, the database restarted: {len(lost)} of {len(senders.sent)} e-mails not accepted"
+        )
+        assert set(lost.values()) <= {502, 503, 504}
+        named = sum(len(server.events("backend_failed")) for server in cluster.servers.values())
+        assert named >= len(lost)
+        with database.connect(name) as connection:
+            kept = [subject for (subject,) in connection.execute("SELECT subject FROM emails").fetchall()]
+        assert len(kept) == len(set(kept)), "none is there twice"
+        assert {subject for subject, status in senders.sent.items() if status == 201} <= set(kept)

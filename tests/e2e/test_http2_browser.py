@@ -63,3 +63,31 @@ def test_a_browser_takes_events_and_leaves(page: Page, server: ServerProcess) ->
     assert page.evaluate(take) == ["0", "1", "2", "3", "4"]
     eventually(lambda: look(server, "connections.json?path=/events")["matched"] == 0, what="the end of its stream")
     assert page.evaluate("async () => (await fetch('/squares/9')).text()") == "81"
+
+
+def test_a_browser_s_websockets_come_by_the_connection_of_its_page(
+    browser: Browser, start: Start, authority: Authority
+) -> None:
+    pair = authority.issue()
+    options = ("--tls-certificate", pair[0], "--tls-key", pair[1], "--xray", "127.0.0.1:0")
+    server = start(*options, trusting=authority.client(), target="tests.e2e.hosting.applications.browser_app:app")
+    talk = """(messages) => Promise.all(messages.map((message) => new Promise((done) => {
+        const socket = new WebSocket(location.href.replace("http", "ws") + "chat");
+        socket.onopen = () => socket.send(message);
+        socket.onmessage = ({data}) => { socket.heard = data; socket.close(4000, "enough"); };
+        socket.onclose = ({code, reason, wasClean}) => done([socket.heard, code, reason, wasClean]);
+    })))"""
+    context = browser.new_context(ignore_https_errors=True)
+    try:
+        opened = context.new_page()
+        opened.goto(server.url)
+        messages = [f"message {number}" for number in range(8)]
+        assert opened.evaluate(talk, messages) == [[one, 4000, "enough", True] for one in messages]
+        eventually(
+            lambda: len([one for one in server.events("request") if one["status"] == 101]) == 8, what="their end"
+        )
+        told = [one for one in server.events("request") if one["status"] == 101]
+        assert {(one["method"], one["end"]) for one in told} == {("CONNECT", None)}
+        assert len({one["id"].partition("/")[0] for one in told}) == 1, "one connection"
+    finally:
+        context.close()

@@ -42,6 +42,17 @@ def test_an_application_a_directory_and_a_proxy_stand_beside_each_other(start: S
     )
 
 
+def test_a_router_is_mounted_beside_a_directory_and_knows_its_prefix(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a file")
+    (tmp_path / "shop.py").write_text(
+        "from clerestory import Router\nrouter = Router()\n"
+        "@router.get('/where')\ndef where(request): return request.base + request.path\n"
+    )
+    words = ("--app-dir", str(tmp_path), "--mount", "/shop=shop:router")
+    server = start("--no-xray", *words, target=str(tmp_path))
+    assert (body(server, "/shop/where"), body(server, "/x.txt")) == (b"/shop/where", b"a file")
+
+
 def test_sites_are_chosen_by_host_and_path_and_have_limits_of_their_own(start: Start, tmp_path: Path) -> None:
     (tmp_path / "told.py").write_text(APPLICATION)
     (tmp_path / "x.txt").write_text("a file")

@@ -31,7 +31,7 @@ def test_what_is_stuck_is_seen_understood_and_closed(browser: Browser, start: St
         page = looked.page
         expect(page.locator("[data-kind=connection] .number")).to_have_text("34")
         eventually(lambda: sum(looked.counts().values()) == 34)
-        page.get_by_role("button", name="QUERYING_BACKEND: ").click()
+        page.get_by_role("button", name="QUERYING_BACKEND").click()
         page.get_by_role("textbox", name="Path").fill("/wait")
         expect(page.locator("#matched")).to_have_text("1 of 34 connections")
         page.keyboard.press("Escape")

@@ -115,6 +115,15 @@ def stage(choices: list[str]) -> Iterator[Stage]:
 
 
 @pytest.fixture
+def lasting(choices: list[str]) -> Iterator[Stage]:
+    """The stage, whose connections no deadline ends while a test runs."""
+    with scenario("stuck-backend", "--head-timeout", "600", "--backend-timeout", "600", *choices) as stage:
+        stage.buyer()
+        stage.customer(b"GET /products/7 HTTP/1.1\r\n")
+        yield stage
+
+
+@pytest.fixture
 def top(stage: Stage) -> Iterator[Screen]:
     screen = Screen(["top", "--interval", "0.2"], stage.environment)
     try:
@@ -187,11 +196,11 @@ def test_top_gives_the_terminal_back_whatever_ends_it(top: Screen, number: int) 
 
 
 @pytest.mark.parametrize("words", [["top", "--interval", "0.1"], ["watch", "3", "--interval", "0.1"], ["close", "3"]])
-def test_a_command_that_waits_ends_with_a_signal_whenever_it_comes(stage: Stage, words: list[str]) -> None:
+def test_a_command_that_waits_ends_with_a_signal_whenever_it_comes(lasting: Stage, words: list[str]) -> None:
     """While it asks, while it draws, while it waits, while it collects garbage: none is lost."""
     shown = {"top": b"QUERYING_BACKEND", "watch": b"TRANSITION", "close": b"[y/N]"}[words[0]]
     for turn in range(12):
-        screen = Screen(words, stage.environment)
+        screen = Screen(words, lasting.environment)
         eventually(lambda screen=screen: shown in screen.written)  # type: ignore[misc]
         ready = len(screen.written)
         if turn % 3 and words[0] == "top":

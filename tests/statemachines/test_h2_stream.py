@@ -24,7 +24,7 @@ def test_it_has_no_descriptor() -> None:
 
 def test_a_state_that_a_connection_of_http_1_1_has_too_means_the_same_there() -> None:
     shared = {spec.state: spec for spec in TABLE.specs if spec.state in list(connection.State) and not spec.final}
-    assert len(shared) == 5
+    assert len(shared) == 6
     for state, spec in shared.items():
         assert spec.deadline is connection.TABLE.spec(connection.State(state)).deadline
 
@@ -36,7 +36,7 @@ def test_a_request_is_answered(dispatch: Dispatch) -> None:
     machine.engine.fire(machine, T.HEAD_RECEIVED)
     assert (machine.state, machine.calls) == (S.SENDING_RESPONSE, ["call_handler", "queue_output"])
     machine.engine.fire(machine, T.OUTPUT_FLUSHED)
-    assert (machine.state, machine.cause, machine.calls[-1]) == (S.CLOSED, Cause.SERVER, "finish")
+    assert (machine.state, machine.cause, machine.calls[-1]) == (S.CLOSED, Cause.SERVER, "complete")
     assert {row.way for row in machine.passed} == {Way.HAPPY}
 
 
@@ -96,7 +96,7 @@ def test_the_request_s_body_is_taken_while_the_window_is_waited_for(dispatch: Di
     machine.engine.fire(machine, T.WINDOW_OPENED)
     assert (machine.state, machine.calls[-1]) == (S.EXCHANGING, "queue_output")
     machine.engine.fire(machine, T.OUTPUT_FLUSHED)
-    assert (machine.state, machine.calls[-1]) == (S.CLOSED, "finish")
+    assert (machine.state, machine.calls[-1]) == (S.CLOSED, "complete")
 
 
 @both
@@ -121,3 +121,43 @@ def test_a_response_that_has_begun_is_cut_at_its_deadline(dispatch: Dispatch, st
     machine = machine_in(TABLE, state, dispatch)
     machine.engine.fire(machine, T.DEADLINE_PASSED)
     assert (machine.state, machine.cause, machine.calls[-1]) == (S.CLOSED, Cause.DEADLINE, "cut")
+
+
+# --- a tunnel
+
+
+@both
+def test_behind_an_upgrade_bytes_pass_both_ways_until_both_have_ended(dispatch: Dispatch) -> None:
+    machine = machine_in(TABLE, S.SENDING_RESPONSE, dispatch)
+    machine.yes = {"has_switched", "is_hosted"}
+    machine.engine.fire(machine, T.OUTPUT_FLUSHED)
+    assert (machine.state, machine.calls[-1]) == (S.TUNNELLING, "begin_tunnel")
+    machine.engine.fire(machine, T.BODY_RECEIVED)
+    assert (machine.state, machine.calls[-1]) == (S.TUNNELLING, "pass_in")
+    machine.engine.fire(machine, T.WINDOW_OPENED)
+    assert (machine.state, machine.calls[-1]) == (S.TUNNELLING, "queue_output")
+    machine.engine.fire(machine, T.TUNNEL_ENDED)
+    assert (machine.state, machine.cause, machine.calls[-1]) == (S.CLOSED, Cause.SERVER, "end_tunnel")
+
+
+@both
+@pytest.mark.parametrize(
+    ("yes", "trigger", "cause", "way", "call"),
+    [
+        ({"peer_ended_first"}, T.TUNNEL_ENDED, Cause.CLIENT, Way.NORMAL, "end_tunnel"),
+        (set(), T.TUNNEL_ENDED, Cause.UPSTREAM, Way.NORMAL, "end_tunnel"),
+        ({"is_hosted"}, T.TUNNEL_BROKEN, Cause.SERVER, Way.NORMAL, "cut"),
+        (set(), T.TUNNEL_BROKEN, Cause.UPSTREAM, Way.FAULT, "cut"),
+        ({"has_ended_first"}, T.PEER_RESET, Cause.CLIENT, Way.NORMAL, ""),
+        (set(), T.PEER_RESET, Cause.CLIENT, Way.FAULT, ""),
+        (set(), T.DEADLINE_PASSED, Cause.DEADLINE, Way.FAULT, "cut"),
+    ],
+)
+def test_how_a_tunnel_ends(
+    dispatch: Dispatch, yes: set[str], trigger: Trigger, cause: Cause, way: Way, call: str
+) -> None:
+    machine = machine_in(TABLE, S.TUNNELLING, dispatch)
+    machine.yes = yes
+    machine.engine.fire(machine, trigger)
+    assert (machine.state, machine.cause, machine.passed[-1].way) == (S.CLOSED, cause, way)
+    assert [one for one in machine.calls if one[-1] != "?"] == ([call] if call else [])

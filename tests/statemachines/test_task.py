@@ -42,3 +42,45 @@ def test_it_is_given_up_wherever_it_is(dispatch: Dispatch, begins: bool) -> None
     machine.engine.fire(machine, T.CLOSE_ORDERED)
     assert (machine.state, machine.cause) == (S.DONE, Cause.OPERATOR)
     assert machine.calls == ["step"] * begins + ["give_up"]
+
+
+@both
+def test_one_whose_client_has_left_has_a_grace_over_however_many_operations(dispatch: Dispatch) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.yes = {"is_in_time"}
+    machine.engine.fire(machine, T.STARTED)
+    machine.engine.fire(machine, T.CLIENT_LEFT)
+    assert (machine.state, machine.node.spec.phrase()) == (S.LEAVING, "the end of the coroutine")
+    machine.engine.fire(machine, T.OPERATION_ENDED)
+    assert machine.state is S.LEAVING
+    machine.yes = set()
+    machine.engine.fire(machine, T.OPERATION_ENDED)
+    assert (machine.state, machine.cause) == (S.DONE, Cause.DEADLINE)
+
+
+@both
+@pytest.mark.parametrize(
+    ("trigger", "cause"),
+    [(T.RETURNED, Cause.CLIENT), (T.FAILED, Cause.SERVER)],
+)
+def test_one_whose_client_has_left_may_end_by_itself(dispatch: Dispatch, trigger: Trigger, cause: Cause) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.script(step=[None, trigger])
+    machine.yes = {"is_in_time"}
+    machine.engine.fire(machine, T.STARTED)
+    machine.engine.fire(machine, T.CLIENT_LEFT)
+    machine.engine.fire(machine, T.OPERATION_ENDED)
+    assert (machine.state, machine.cause) == (S.DONE, cause)
+
+
+@both
+@pytest.mark.parametrize(
+    ("trigger", "cause"),
+    [(T.DEADLINE_PASSED, Cause.DEADLINE), (T.CLOSE_ORDERED, Cause.OPERATOR)],
+)
+def test_one_whose_client_has_left_is_given_up(dispatch: Dispatch, trigger: Trigger, cause: Cause) -> None:
+    machine = machine_of(TABLE, dispatch)
+    machine.engine.fire(machine, T.STARTED)
+    machine.engine.fire(machine, T.CLIENT_LEFT)
+    machine.engine.fire(machine, trigger)
+    assert (machine.state, machine.cause, machine.calls[-1]) == (S.DONE, cause, "give_up")

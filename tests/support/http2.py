@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Self
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionInputs, H2Connection, H2ConnectionStateMachine
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -18,6 +18,7 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
+from hyperframe.frame import Frame, GoAwayFrame
 
 from tests.support.client import Address, SecureAddress
 from tests.support.waiting import PATIENCE
@@ -56,9 +57,9 @@ def head(method: bytes = b"GET", path: bytes = b"/", *fields: tuple[bytes, bytes
 class Speaker:
     """What speaks for a client; its owner moves the bytes. With `takes_all`, it opens its windows as bytes come."""
 
-    def __init__(self, *, takes_all: bool = True) -> None:
+    def __init__(self, *, takes_all: bool = True, library: type[H2Connection] = H2Connection) -> None:
         self.takes_all = takes_all
-        self.library = H2Connection(
+        self.library = library(
             H2Configuration(
                 client_side=True,
                 header_encoding=None,
@@ -113,11 +114,21 @@ class Speaker:
             answer.reset = int(event.error_code or 0)
 
 
+class _Library(H2Connection):
+    """Goes on behind GOAWAY with the streams that are open, as a client does (RFC 9113 section 6.8)."""
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+        found = super()._receive_goaway_frame(frame)
+        self.state_machine = H2ConnectionStateMachine()
+        self.state_machine.process_input(ConnectionInputs.SEND_HEADERS)
+        return found
+
+
 class HTTP2Client(Speaker):
     """A blocking client on a real connection, with a timeout that means `it hangs`; over TLS if its address says so."""
 
     def __init__(self, address: Address, *, takes_all: bool = True) -> None:
-        super().__init__(takes_all=takes_all)
+        super().__init__(takes_all=takes_all, library=_Library)
         self.socket: socket.socket | ssl.SSLSocket = socket.create_connection(address, timeout=PATIENCE)
         self.name = "{}:{}".format(*self.socket.getsockname())
         if isinstance(address, SecureAddress):

@@ -152,8 +152,8 @@ class Conversation:
     # --- from the session
 
     @property
-    def name(self) -> str:
-        """The request's id."""
+    def request_id(self) -> str:
+        """Names the request in the log."""
         return self._run.name
 
     @property

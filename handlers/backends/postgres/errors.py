@@ -9,7 +9,7 @@ from math import ceil
 import psycopg
 from psycopg import pq
 
-from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.errors import BackendError
 
 # SQLSTATE, or its class (the first two characters): PostgreSQL's manual, appendix A.
 _UNAVAILABLE = {
@@ -22,24 +22,27 @@ _UNAVAILABLE = {
     "58": "The database has a disk error.",
 }
 
+WHERE = "PostgreSQL"
+"""What the log calls it."""
+
 CANCELLED = "57014"
 
 FORGOTTEN = ("0A000", "26000")
 """A prepared statement whose tables have changed, or that the server no longer knows."""
 
 
-def unavailable(detail: str, seconds: float = 1.0, cause: BaseException | None = None) -> HTTPError:
-    """503, with a Retry-After of `seconds`."""
-    error = HTTPError(503, detail, ((b"retry-after", b"%d" % max(1, ceil(seconds))),))
-    error.__cause__ = cause
-    return error
+def unavailable(cause: str, detail: str, seconds: float = 1.0, error: BaseException | None = None) -> BackendError:
+    """503, with a Retry-After of `seconds`; `error` is PostgreSQL's."""
+    made = BackendError(503, cause, detail, WHERE, ((b"retry-after", b"%d" % max(1, ceil(seconds))),))
+    made.__cause__ = error
+    return made
 
 
-def late(detail: str = "The database did not answer in time.", cause: BaseException | None = None) -> HTTPError:
-    """504."""
-    error = HTTPError(504, detail)
-    error.__cause__ = cause
-    return error
+def late(error: BaseException | None = None) -> BackendError:
+    """504; `error` is PostgreSQL's."""
+    made = BackendError(504, "timeout", "The database did not answer in time.", WHERE)
+    made.__cause__ = error
+    return made
 
 
 def database_error(result: pq.abc.PGresult) -> psycopg.Error:
@@ -58,10 +61,10 @@ def error_of(result: pq.abc.PGresult) -> Exception:
     error = database_error(result)
     sqlstate = error.sqlstate or ""
     if sqlstate == CANCELLED:  # not cancelled by us: after our own cancel requests the result is not read
-        return late(cause=error)
+        return late(error)
     for prefix in (sqlstate, sqlstate[:3], sqlstate[:2]):
         if prefix in _UNAVAILABLE:
-            return unavailable(_UNAVAILABLE[prefix], cause=error)
+            return unavailable(f"SQLSTATE {sqlstate}", _UNAVAILABLE[prefix], error=error)
     return error
 
 

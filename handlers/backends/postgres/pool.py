@@ -123,7 +123,7 @@ class Pool(Sessions):
         if self.failures and not self._is_alive() and (loop.clock() < self._not_before or self._is_opening()):
             raise self.down()
         if len(self.queue.slots) >= self.backlog:
-            raise unavailable("Too many requests are waiting for the database.")
+            raise unavailable("busy", "Too many requests are waiting for the database.")
         self.queue.join(query)
         if len(self.sessions) < self.size:
             self._open_if_wanted()
@@ -228,12 +228,13 @@ class Pool(Sessions):
         if reason is SlotTrigger.BACKEND_LOST:
             query.fail(self.down())
         elif reason is SlotTrigger.DEADLINE_PASSED:
-            query.fail(unavailable("No session with the database became free in time."))
+            query.fail(unavailable("busy", "No session with the database became free in time."))
         else:
-            query.fail(unavailable("The operation was cancelled by an operator."))
+            query.fail(unavailable("closed by an operator", "The operation was cancelled by an operator."))
         query.deliver()
 
     def down(self) -> Exception:
         """The error for queries to a database that cannot be reached."""
-        cause = psycopg.OperationalError(self.reason) if self.reason else None
-        return unavailable("The database cannot be reached.", self._not_before - self.loop.clock(), cause)
+        error = psycopg.OperationalError(self.reason) if self.reason else None
+        seconds = self._not_before - self.loop.clock()
+        return unavailable("unreachable", "The database cannot be reached.", seconds, error)

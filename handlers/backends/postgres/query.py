@@ -263,7 +263,7 @@ def committed(query: Query[Any]) -> None:
     """None. Raises HTTPError 503 if the server has rolled back instead of committing: an error within the transaction
     was ignored."""
     if query.tag != b"COMMIT":
-        raise unavailable("The database has rolled the transaction back, because a part of it failed.")
+        raise unavailable("rolled back", "The database has rolled the transaction back, because a part of it failed.")
 
 
 class Transaction:
@@ -303,7 +303,9 @@ class Transaction:
     def ask(self, query: Query[Any]) -> None:
         """Give `query` to the session. Raises HTTPError 503 if the transaction has been rolled back meanwhile."""
         if self.session is None or self.session.transaction is not self:
-            raise unavailable("The transaction was rolled back: the database connection was lost, or it took too long.")
+            raise unavailable(
+                "rolled back", "The transaction was rolled back: the database connection was lost, or it took too long."
+            )
         self.session.use(query)
 
     def _query(self, statement: str, parameters: Sequence[Any], take: Callable[[Query[Any]], R]) -> Query[R]:

@@ -298,7 +298,9 @@ class Session(Runner):
         if reset is not None:
             self.loop.tell(reset, ResetTrigger.CLOSE_ORDERED)
         if query is not None and self.node.final:
-            query.fail(unavailable("The database connection was lost; the outcome of the statement is unknown."))
+            query.fail(
+                unavailable("closed", "The database connection was lost; the outcome of the statement is unknown.")
+            )
             query.deliver()
         self.pool.left(self)
 

@@ -1,6 +1,6 @@
 """What is wrong where an upstream does not answer, for the client and for operators."""
 
-from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.errors import BackendError
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2: what may be sent again when nobody knows whether it was done."""
@@ -8,7 +8,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 RETRY_AFTER = (b"retry-after", b"1")
 
 
-class UpstreamError(HTTPError):
+class UpstreamError(BackendError):
     """There is no answer, or no more of it: 502, 503 or 504.
 
     `cause` is one word or two for operators, `where` the upstream. `safe` says that the same request may be sent again,
@@ -28,13 +28,8 @@ class UpstreamError(HTTPError):
         sent: bool = False,
         stale: bool = False,
     ) -> None:
-        super().__init__(status, detail, (RETRY_AFTER,) if status == 503 else ())
-        self.cause = cause
-        self.where = where
+        super().__init__(status, cause, detail, where, (RETRY_AFTER,) if status == 503 else ())
         self.safe = safe
         self.reached = reached
         self.sent = sent
         self.stale = stale
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.where} {self.cause}: {self.detail}"

@@ -86,7 +86,7 @@ def due(node: Node, since: float, facts: Facts, now: float) -> Due | None:
     deadline = node.deadline
     if deadline is None:
         return None
-    timed = node.state in WAITING or node.state is S.TUNNELLING
+    timed = node.state in WAITING or node.state == S.TUNNELLING
     if timed and facts.operation is not None and facts.operation.keeps_time():
         return _due_by(facts.operation.timed_by(), now)
     if facts.pace is None:

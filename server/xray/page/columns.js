@@ -2,6 +2,7 @@
 
 import { el, mark, say, style } from "./dom.js";
 import { CARRIERS, age, bytes, count, tone } from "./format.js";
+import { wordsOf } from "./words.js";
 
 /**
  * `sort` is the server's name for the order. Columns go by their class: the style sheet says how wide they are, and
@@ -48,14 +49,15 @@ export function makeLine(number) {
   const [id, , state, , deadline] = cells;
   const parts = {
     dot: el("i", { class: "dot", "aria-hidden": "true" }),
-    state: el("span"),
+    state: el("span", { class: "words" }),
+    code: el("span", { class: "code" }),
     bar: el("i"),
     left: el("span"),
     twist: el("i", { class: "twist", "aria-hidden": "true" }),
     id: el("span"),
   };
   id.append(parts.twist, parts.id);
-  state.append(parts.dot, parts.state);
+  state.append(parts.dot, parts.state, parts.code);
   deadline.append(el("span", { class: "meter", "aria-hidden": "true" }, parts.bar), parts.left);
   const element = el("div", { role: "row", class: "line", id: `line-${number}` }, ...cells);
   return { element, cells, ...parts };
@@ -67,7 +69,8 @@ export function showRow(line, row) {
   const [, peer, , seconds, , request, why, size, served] = line.cells;
   say(line.id, row ? row.id : "");
   say(peer, row ? row.peer : "");
-  say(line.state, row ? row.state : "");
+  say(line.state, row ? wordsOf(row.state, row.kind) : "");
+  say(line.code, row ? row.state : "");
   say(request, row ? row.request : "");
   say(why, row ? waits(row) : "");
   say(size, row ? `${bytes(row.bytes_in)} / ${bytes(row.bytes_out)}` : "");
@@ -86,10 +89,12 @@ export function showRow(line, row) {
 /** What it waits for, from the nearest on; its own address stands in a column already, and how long an application runs
  * says less than the line where it waits. */
 const waits = (row) =>
-  row.chain.map((link) => (row.peer && link.startsWith(`${row.peer} `) ? client(row) + link.slice(row.peer.length + 1) : link)).join(" ← ").replace(RUNS, "");
+  row.chain.map((link) => (row.peer && link.startsWith(`${row.peer} `) ? peerOf(row, link.slice(row.peer.length + 1)) : link)).join(" ← ").replace(RUNS, "");
+
+const CLIENT = { readable: "the client to send", writable: "the client to take bytes" };
 
 /** Only a connection's peer is a client. */
-const client = (row) => (CARRIERS.includes(row.kind ?? "connection") ? "the client: " : "");
+const peerOf = (row, what) => (CARRIERS.includes(row.kind ?? "connection") ? (CLIENT[what] ?? `the client: ${what}`) : what);
 
 const RUNS = /^application [A-Z_]+ (?:[\d.]+ (?:s|min|h) )+(?:← )?(?=\S)/;
 
@@ -112,14 +117,15 @@ function showTimes(line, row) {
 }
 
 /** Put the head of a group into a line. */
-export function showGroup(line, group, open) {
+export function showGroup(line, group, open, { group: by, kind }) {
   mark(line.element, "data-kind", "group");
   mark(line.element, "data-due", null);
   mark(line.element, "data-timed", null);
   for (const cell of [line.cells[1], line.cells[5], line.cells[6], line.cells[7], line.cells[8]]) say(cell, "");
   say(line.left, "");
-  say(line.id, group.key || "(none)");
+  say(line.id, by === "state" ? `${wordsOf(group.key, kind)} · ${group.key}` : group.key || "(none)");
   say(line.state, count(group.count));
+  say(line.code, "");
   mark(line.dot, "data-tone", null);
   say(line.cells[3], group.oldest === null ? "" : age(group.oldest));
   mark(line.element, "data-open", String(open));

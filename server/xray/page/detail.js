@@ -6,6 +6,7 @@ import { confirm } from "./dialog.js";
 import { byId, el, mark, say } from "./dom.js";
 import { dueOf, Due, endOf, exportsOf, facts, fields, messages, waiting, whyOf } from "./facts.js";
 import { CARRIERS, tone } from "./format.js";
+import { wordsOf } from "./words.js";
 import { passages, staysOf, strip } from "./timeline.js";
 
 export class Detail {
@@ -98,14 +99,14 @@ export class Detail {
 
   show(found) {
     const kind = found.kind ?? "connection";
-    say(this.badge, found.ended ? "ended" : found.state);
+    say(this.badge, found.ended ? "ended" : wordsOf(found.state, kind));
     mark(this.badge, "data-tone", found.ended ? null : tone(found.state));
     mark(this.end, "hidden", found.ended || !CARRIERS.includes(kind) ? "" : null);
     whyOf(this.why, found.why);
     this.due.show(found.ended ? endOf(found) : dueOf(found), found);
     const stays = staysOf(found.path, found.ended ? null : found);
     this.strip.update(stays);
-    this.passages.update(stays);
+    this.passages.update(stays, kind);
     say(this.part, found.truncated ? "the latest part" : "from the beginning");
     facts(this.facts, found);
     waiting(this.stack, found.stack ?? []);

@@ -1,7 +1,7 @@
 // The machine that runs, drawn: how many stand in each state, what passes along each edge, and how long they stay.
 
 import { mark, say, style, svg } from "./dom.js";
-import { age, count, limit, rate, span, tone, waitsOf, widthOf } from "./format.js";
+import { age, count, limit, rate, span, tone } from "./format.js";
 import { CONNECTION, fits } from "./layout.js";
 import { tracks } from "./tracks.js";
 
@@ -41,6 +41,8 @@ export class Diagram {
     );
     this.initial = usual?.name;
     this.element.style.maxWidth = `${Math.round(width * LARGEST)}px`;
+    this.element.style.setProperty("--high", String(height));
+    this.element.style.setProperty("--wide", String(width));
   }
 
   /** Show a beat. `dwell` is the machine's of the last whole snapshot, or undefined. */
@@ -56,22 +58,22 @@ export class Diagram {
         const into = this.machine.rows.reduce((sum, row, at) => sum + (row.dest === state && row.source !== state ? (passages[at] ?? 0) : 0), 0);
         say(drawn.count, count(into));
         say(drawn.age, "so far");
-        mark(drawn.element, "aria-label", `${state}: ${into} so far`);
+        mark(drawn.element, "aria-label", `${spec.words}, ${count(into)}, so far`);
         continue;
       }
       const number = standing?.states[state] ?? 0;
       const oldest = standing?.oldest[state];
       const p99 = dwell?.[state]?.p99;
       say(drawn.count, count(number));
-      const lines = [oldest === undefined ? "" : `oldest ${age(oldest)}`, p99 ? `99 % below ${span(p99)}` : ""].filter(Boolean);
-      const seen = [drawn.waits.textContent, count(number), ...lines]; // as it is seen, so that it can be said
-      say(drawn.dwell, lines.pop() ?? "");
-      say(drawn.age, lines.pop() ?? "");
+      say(drawn.age, oldest === undefined ? "" : `oldest ${age(oldest)}`);
+      // As it is seen, so that it can be said by who sees it; then what there is no room for.
+      const seen = [spec.words, state, count(number), drawn.age.textContent, drawn.limit.textContent];
+      const more = [`waits for: ${spec.waits_for}`, p99 ? `99 % below ${span(p99)}` : ""];
       const warmth = heat(oldest, state === "HALF_CLOSED" ? this.longer(spec) : spec, state === this.initial);
       style(drawn.heat, "opacity", warmth.toFixed(2));
       mark(drawn.element, "data-hot", warmth > 0.4 ? "" : null);
       mark(drawn.element, "data-held", number > 0 ? "" : null);
-      mark(drawn.element, "aria-label", `${state}: ${seen.join(", ")}. ${spec.true_while}.`);
+      mark(drawn.element, "aria-label", [...seen, ...more, spec.true_while].filter(Boolean).join(", "));
     }
   }
 
@@ -133,7 +135,7 @@ function drawGroup({ phrase, tone: tint, x, y, w, h, end = false }) {
 }
 
 function drawEdge(edge, machine) {
-  const { points, label } = edge.route;
+  const { points, label, bare = false } = edge.route;
   const rows = edge.rows.map((at) => machine.rows[at]);
   const parts = {
     line: svg("path", { class: "line", d: way(points) }),
@@ -141,14 +143,11 @@ function drawEdge(edge, machine) {
     title: svg("title"),
     rate: svg("text", { class: "rate" }),
   };
-  const words = label ? svg("text", { class: "trigger", x: label[0], y: label[1], "text-anchor": label[2] ?? "start" }) : null;
-  if (words) {
-    const first = rows.find((row) => row.way === edge.way) ?? rows[0];
-    words.textContent = first.trigger + (rows.length > 1 && edge.way !== "HAPPY" ? ` +${rows.length - 1}` : "");
-    for (const [name, value] of [["x", label[0]], ["y", label[1] + (edge.way === "HAPPY" ? 15 : 13)], ["text-anchor", label[2] ?? "start"]]) {
-      parts.rate.setAttribute(name, value);
-    }
-  }
+  const happy = edge.way === "HAPPY" && !bare;
+  const [x, y, anchor = "start"] = label ?? [0, 0];
+  // Only the usual path is told in words: those of all others would hide it. They are in the list, and where the pointer is.
+  const words = label && happy ? svg("text", { class: "trigger", x, y, "text-anchor": anchor }, rows.find((row) => row.way === "HAPPY")?.trigger) : null;
+  for (const [name, value] of [["x", x], ["y", happy ? y + 14 : y], ["text-anchor", anchor]]) parts.rate.setAttribute(name, value);
   parts.title.textContent = rows.map((row) => describe(row)).join("\n");
   const element = svg("g", { class: "edge", "data-way": edge.way, "data-late": String(edge.late), "aria-hidden": "true" },
     parts.title, svg("path", { class: "hit", d: way(points) }), parts.line, parts.head, words, label ? parts.rate : null);
@@ -171,33 +170,29 @@ function updateEdge(edge, passages, rates) {
 
 function drawState(spec, box, onChoose) {
   const { x, y, w, h } = box;
-  const text = (name, dx, dy, anchor = "start") => svg("text", { class: name, x: x + dx, y: y + dy, "text-anchor": anchor });
+  const text = (name, dx, dy, anchor = "start", words = "") => svg("text", { class: name, x: x + dx, y: y + dy, "text-anchor": anchor }, words);
   const parts = {
-    heat: svg("rect", { class: "heat", x, y, width: w, height: h, rx: 9 }),
-    count: text("count", 14, h - 14),
-    age: text("age", w - 12, h - (spec.final ? 15 : 26), "end"),
-    dwell: text("age", w - 12, h - 11, "end"),
+    heat: svg("rect", { class: "heat", x, y, width: w, height: h, rx: 8 }),
+    count: text("count", 10, h - 9),
+    age: text("age", w - 10, h - (spec.final ? 10 : 22), "end"),
+    limit: text("age", w - 10, h - 8, "end", within(spec.deadline)),
   };
-  const title = text("name", 14, 20);
-  title.textContent = spec.name;
-  const waits = text("waits", 14, 37);
-  waits.textContent = waitsOf(spec);
-  if (widthOf(waits.textContent) > w - 24) {
-    waits.setAttribute("textLength", String(w - 24));
-    waits.setAttribute("lengthAdjust", "spacingAndGlyphs");
-  }
   const press = () => onChoose(spec.name);
   const element = svg("g", {
     class: "state", "data-tone": tone(spec.name), "data-state": spec.name, "data-final": String(spec.final),
     ...(spec.final ? { role: "img" } : { role: "button", tabindex: "0", "aria-pressed": "false", onclick: press, onkeydown: pressed(press) }),
   },
-    svg("title", {}, `${spec.name}: ${spec.true_while}${spec.deadline ? `\n${limit(spec.deadline)}: ${spec.deadline.why}` : ""}`),
-    svg("rect", { class: "card", x, y, width: w, height: h, rx: 9 }),
+    svg("title", {}, [`${spec.name}: ${spec.true_while}`, spec.final ? "" : `waits for: ${spec.waits_for}`, spec.deadline ? `${limit(spec.deadline)}: ${spec.deadline.why}` : ""].filter(Boolean).join("\n")),
+    svg("rect", { class: "card", x, y, width: w, height: h, rx: 8 }),
     parts.heat,
-    svg("rect", { class: "frame", x, y, width: w, height: h, rx: 9 }),
-    title, waits, parts.count, parts.age, parts.dwell);
-  return { element, spec, waits, ...parts };
+    svg("rect", { class: "frame", x, y, width: w, height: h, rx: 8 }),
+    text("name", 10, 17, "start", spec.words), " ", spec.final ? null : text("code", 10, 31, "start", spec.name), " ",
+    parts.count, " ", parts.age, " ", parts.limit);
+  return { element, spec, ...parts };
 }
+
+/** `within 75 s`, `75 s idle` */
+const within = (deadline) => (deadline ? `${deadline.idle ? "" : "within "}${Number(deadline.seconds.toPrecision(4))} s${deadline.idle ? " idle" : ""}` : "");
 
 const pressed = (press) => (event) => {
   if (event.key !== "Enter" && event.key !== " ") return;

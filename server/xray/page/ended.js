@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { byId, el, mark, say } from "./dom.js";
 import { bytes, count, span, tone } from "./format.js";
+import { named, wordsOf } from "./words.js";
 
 /** Rows of each kind that are shown at most. */
 const MOST = 100;
@@ -57,7 +58,7 @@ export class Ended {
     };
     return el("table", { class: "matrix" },
       el("caption", {}, "Ends so far: who ended them, and in which state"),
-      el("thead", {}, el("tr", {}, el("td"), ...states.map((state) => el("th", { scope: "col", "data-tone": tone(state) }, state.replaceAll("_", " ").toLowerCase())))),
+      el("thead", {}, el("tr", {}, el("td"), ...states.map((state) => el("th", { scope: "col", "data-tone": tone(state) }, wordsOf(state))))),
       el("tbody", {}, ...causes.map((cause) => el("tr", {}, el("th", { scope: "row" }, cause), ...states.map((state) => cell(cause, state))))));
   }
 
@@ -77,7 +78,7 @@ export class Ended {
     const cells = [`${span(one.age)} ago`, one.cause ?? "–", one.state, span(one.lasted), one.request, one.why, `${bytes(one.bytes_in)} / ${bytes(one.bytes_out)}`, count(one.requests)];
     const line = el("tr", { "data-way": one.way, onclick: open },
       el("td", { class: "end-0" }, el("button", { type: "button", class: "plain", "data-ended": one.id, onclick: (event) => { event.stopPropagation(); open(); } }, one.id)),
-      ...cells.map((text, at) => el("td", { class: `end-${at + 1}`, title: at === 5 ? text : null }, text)));
+      ...cells.map((text, at) => el("td", { class: `end-${at + 1}`, title: at === 5 || at === 2 ? text : null }, ...(at === 2 ? named(one.state) : [text]))));
     this.ages.push({ cell: line.children[1], age: one.age });
     mark(line, "data-tone", tone(one.state));
     return line;

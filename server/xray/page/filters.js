@@ -2,6 +2,7 @@
 // follows, so that a view can be kept and passed on.
 
 import { byId, el, mark } from "./dom.js";
+import { wordsOf } from "./words.js";
 
 /**
  * @typedef {{kind: string, view: "open"|"ended"|"waits", states: Set<string>, path: string, peer: string, older: string,
@@ -129,8 +130,8 @@ export class Filters {
     this.states.replaceChildren(
       option("", "any"),
       ...(this.busy.length > 1 ? [option(BUSY, "any but idle")] : []),
-      ...this.names.map((name) => option(name)),
-      ...(states.size > 1 && !busy ? [option("*", [...states].join(", "))] : []),
+      ...this.names.map((name) => option(name, `${wordsOf(name, this.view.kind)} · ${name}`)),
+      ...(states.size > 1 && !busy ? [option("*", [...states].map((name) => wordsOf(name, this.view.kind)).join(", "))] : []),
     );
     this.states.value = busy ? BUSY : states.size > 1 ? "*" : ([...states][0] ?? "");
     for (const name of ["path", "peer", "older"]) {

@@ -2,6 +2,7 @@
 
 import { el, mark, style } from "./dom.js";
 import { tone } from "./format.js";
+import { wordsOf } from "./words.js";
 
 /** Shares of the width below which nothing is drawn: it could be neither read nor hit. */
 const SLIGHT = 0.003;
@@ -26,9 +27,6 @@ function into(parent, name, of, seconds, title) {
   child.seconds += seconds;
   return child;
 }
-
-/** `querying backend` */
-export const wordsOf = (state) => state.replaceAll("_", " ").toLowerCase();
 
 /**
  * The tree of what some requests of each route waited for.
@@ -100,7 +98,7 @@ export class Flame {
   cell(one, root, level, left, width) {
     const share = root.seconds ? one.seconds / root.seconds : 0;
     const percent = `${share < 0.01 ? "<1" : Math.round(share * 100)} %`;
-    const label = `${one.title}: ${this.amount(one.seconds)}, ${percent}`;
+    const label = `${one.name} ${percent}: ${this.amount(one.seconds)}${one.title === one.name ? "" : `, ${one.title}`}`;
     const cell = el("button", { type: "button", class: "flame-cell", title: label, "aria-label": label, "data-flame": one.key, "data-level": level, onclick: () => this.onChoose(one.key) }, width < NARROW ? "" : `${one.name}  ${percent}`);
     if (width < NARROW) cell.classList.add("narrow");
     mark(cell, "data-tone", one.tone);

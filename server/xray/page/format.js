@@ -55,13 +55,6 @@ export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 
 export const limit = (deadline) =>
   deadline ? `${deadline.name} ${Number(deadline.seconds.toPrecision(4))} s${deadline.idle ? " idle" : ""}` : "";
 
-/** What a state waits for, and until when: `readable · keep-alive 75 s`. */
-export const waitsOf = (state) =>
-  state.final ? "" : [state.waits_for, limit(state.deadline) || "no deadline"].join(" · ");
-
-/** How wide such words are at most, in the picture's units. */
-export const widthOf = (words) => Math.ceil(words.length * 6.3);
-
 /** The tone of a state: which of the phrases that the machine is known by it belongs to. */
 export function tone(state) {
   if (/^(AWAITING_REQUEST|READING|HANDSHAKING)/.test(state)) return "reading";

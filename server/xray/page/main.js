@@ -45,6 +45,7 @@ function beaten(beat) {
   if (page.held) return;
   page.beat = beat;
   say(byId("serving"), `${beat.serving} · pid ${beat.pid}`);
+  mark(byId("serving"), "title", byId("serving").textContent);
   document.title = `${beat.banners.length ? "▲ " : ""}${count(beat.machines.connection?.total ?? 0)} open · x-ray`;
   tiles.update(beat, pictures.table("connection"));
   banners.update(beat.banners, beat.loop.blocked);

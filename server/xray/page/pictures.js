@@ -4,6 +4,7 @@
 import { byId, chooseTab, el, mark, say } from "./dom.js";
 import { describe, Diagram } from "./diagram.js";
 import { age, count, rate, span } from "./format.js";
+import { learn, named } from "./words.js";
 
 const LOOKS = [
   ["HAPPY", "false", "the usual path"],
@@ -11,6 +12,9 @@ const LOOKS = [
   ["NORMAL", "true", "a deadline passed"],
   ["FAULT", "false", "something went wrong"],
 ];
+
+/** Pixels of width below which the picture's letters could not be read: there is the list instead. */
+const NARROW = 545;
 
 export class Pictures {
   /**
@@ -25,22 +29,35 @@ export class Pictures {
     /** @type {Map<string, {machine: any, diagram: Diagram|null, tab: HTMLElement, count: HTMLElement}>} */
     this.machines = new Map();
     this.all = false;
-    this.more = el("button", { type: "button", class: "plain more", onclick: () => this.showAll() });
+    this.more = byId("unused");
+    this.more.addEventListener("click", () => this.showAll());
+    this.panel = /** @type {HTMLElement} */ (document.querySelector(".picture"));
+    this.listed = byId("listed");
+    this.listed.addEventListener("click", () => {
+      mark(this.listed, "aria-pressed", String(this.listed.getAttribute("aria-pressed") !== "true"));
+      this.arrange();
+    });
+    new ResizeObserver(() => this.arrange()).observe(this.panel);
     byId("legend").append(...LOOKS.map(([way, late, words]) =>
       el("span", {}, el("i", { class: "sample", "data-way": way, "data-late": String(late) }), words)),
-      el("span", {}, el("i", { class: "sample warm" }), "the oldest is near its deadline"));
+      el("span", {}, el("i", { class: "sample warm" }), "its oldest is near the deadline"));
   }
 
-  /** The picture's place, or on a phone that of the list (style.css). */
+  /** The picture; or the list, where there is no room for it, or it is wanted. */
+  arrange() {
+    const narrow = this.panel.clientWidth < NARROW;
+    mark(this.panel, "data-list", narrow || this.listed.getAttribute("aria-pressed") === "true" ? "" : null);
+    mark(this.listed, "hidden", narrow ? "" : null);
+  }
+
   offer(machines) {
-    if (matchMedia("(max-width: 600px)").matches) mark(document.querySelector(".aslist"), "open", "");
+    learn(machines);
     for (const machine of machines) {
       const number = el("span", { class: "number" });
-      const tab = el("button", { type: "button", role: "tab", "data-kind": machine.name, "aria-controls": "diagram", onclick: () => this.onKind(machine.name) }, machine.name.replaceAll("_", " "), number);
+      const tab = el("button", { type: "button", role: "tab", "data-kind": machine.name, "aria-controls": "machine", onclick: () => this.onKind(machine.name) }, machine.name.replaceAll("_", " "), number);
       this.machines.set(machine.name, { machine, diagram: null, tab, count: number });
       byId("machines").append(tab);
     }
-    byId("machines").after(this.more);
   }
 
   table(kind) {
@@ -89,7 +106,7 @@ export class Pictures {
     for (const [name, { diagram }] of this.machines) diagram?.trace(name === kind ? rows : null, state, pointed);
   }
 
-  /** The same as a list: made once a machine, then only its texts change. */
+  /** The same as a list: made once a machine, then only its texts change. Its states are buttons, as the cards are. */
   list(beat, dwell) {
     const kind = this.view.kind;
     const machine = this.table(kind);
@@ -98,8 +115,9 @@ export class Pictures {
       place.dataset.kind = kind;
       const head = (...names) => el("thead", {}, el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, name))));
       const body = (rows, width) => el("tbody", {}, ...rows.map((title) => el("tr", {}, el("th", { scope: "row" }, title), ...Array.from({ length: width }, () => el("td")))));
+      const button = ({ name, words }) => el("button", { type: "button", class: "plain", "data-state": name, onclick: () => this.onState(name) }, ...named(name, words));
       place.replaceChildren(
-        el("table", { class: "states" }, el("caption", {}, "States"), head("State", "Now", "Oldest", "Half below", "99 % below"), body(machine.states.filter((one) => !one.final).map((one) => one.name), 4)),
+        el("table", { class: "states" }, el("caption", {}, "States"), head("State", "Now", "Oldest", "Half below", "99 % below"), body(machine.states.filter((one) => !one.final).map(button), 4)),
         el("table", { class: "edges" }, el("caption", {}, "Transitions"), head("Transition", "So far", "Rate"), body(machine.rows.map((row) => `${row.source} → ${row.dest}: ${describe(row)}`), 2)));
     }
     const [states, edges] = place.querySelectorAll("tbody");
@@ -108,6 +126,8 @@ export class Pictures {
     machine.states.filter((one) => !one.final).forEach(({ name }, at) => {
       const oldest = found.oldest[name];
       const stays = dwell[name];
+      mark(states.children[at].querySelector("button"), "aria-pressed", String(this.view.states.has(name)));
+      mark(states.children[at], "data-held", found.states[name] ? "" : null);
       put(states.children[at], [count(found.states[name] ?? 0), oldest === undefined ? "–" : age(oldest), span(stays?.p50), span(stays?.p99)]);
     });
     machine.rows.forEach((_, at) => put(edges.children[at], [count(beat.edges[kind]?.[at] ?? 0), rate(beat.rates?.[kind]?.[at]) || "–"]));

@@ -38,7 +38,7 @@ export class Table {
     this.empty = el("p", { class: "empty quiet" });
     this.heads = el("div", { role: "rowgroup", class: "heads" }, this.head);
     this.element.append(this.heads, this.body, this.empty);
-    for (const [name, value] of Object.entries({ role: "grid", "aria-label": "Connections" })) mark(this.element, name, value);
+    mark(this.element, "aria-label", "Connections");
     /** @type {ReturnType<typeof makeLine>[]} */
     this.lines = [];
     this.active = -1;
@@ -82,6 +82,7 @@ export class Table {
       if (there) this.show(line, at);
     }
     mark(this.element, "aria-rowcount", total + 1);
+    mark(this.element, "role", this.view.group ? "treegrid" : "grid"); // only rows of a tree can be closed
     const active = this.active >= from && this.active < from + wanted ? this.lines[this.active % this.lines.length] : null;
     mark(this.element, "aria-activedescendant", active ? active.element.id : null);
     showSort(this.head, this.view.sort);
@@ -96,7 +97,7 @@ export class Table {
     mark(line.element, "data-active", at === this.active ? "" : null);
     mark(line.element, "aria-selected", String(Boolean(row && row.id === this.openId)));
     mark(line.element, "aria-expanded", place < 0 ? String(segment.open) : null);
-    if (place < 0) showGroup(line, segment, segment.open);
+    if (place < 0) showGroup(line, segment, segment.open, this.view);
     else showRow(line, row);
   }
 

@@ -3,8 +3,9 @@
 import { byId, el, mark, say, style, svg } from "./dom.js";
 import { bytes, count, rate, span } from "./format.js";
 
-/** Beats that the small curve of requests shows: two minutes. */
+/** Beats that the small curve of requests shows: two minutes, and as long as there are fewer, half a minute. */
 const KEPT = 120;
+const FEWEST = 30;
 const [WIDE, HIGH] = [72, 20];
 
 /** @typedef {{element: HTMLElement, value: HTMLElement, bar: HTMLElement}} Tile */
@@ -57,7 +58,7 @@ export class Tiles {
 
   draw() {
     const most = Math.max(...this.requests, 1);
-    const step = WIDE / (KEPT - 1);
+    const step = WIDE / (Math.max(FEWEST, this.requests.length) - 1);
     const start = WIDE - (this.requests.length - 1) * step;
     mark(this.curve, "d", this.requests.map((value, at) => `${at ? "L" : "M"}${(start + at * step).toFixed(1)} ${(HIGH - 1 - (value / most) * (HIGH - 3)).toFixed(1)}`).join(""));
   }

@@ -3,6 +3,7 @@
 
 import { el, mark, say, style } from "./dom.js";
 import { span, tone } from "./format.js";
+import { wordsOf } from "./words.js";
 
 /**
  * @typedef {{state: string, seconds: number|null, row: number, trigger: string, way: string, age: number}} Stay
@@ -61,7 +62,7 @@ export function passages(onPoint) {
     return Object.assign(parts, { item });
   };
   const items = /** @type {ReturnType<typeof make>[]} */ ([]);
-  const update = (/** @type {Stay[]} */ stays) => {
+  const update = (/** @type {Stay[]} */ stays, kind = "connection") => {
     while (items.length > stays.length) items.pop()?.item.remove();
     while (items.length < stays.length) element.append(items[items.push(make()) - 1].item);
     const longest = Math.max(...stays.map((stay) => width(stay.seconds)), 1);
@@ -73,10 +74,10 @@ export function passages(onPoint) {
       mark(parts.item, "data-present", String(present));
       for (const piece of [parts.dot, parts.bar]) mark(piece, "data-tone", tone(stay.state));
       style(parts.bar, "transform", `scaleX(${(width(stay.seconds) / longest).toFixed(3)})`);
-      say(parts.state, stay.state);
+      say(parts.state, wordsOf(stay.state, kind));
       say(parts.long, stay.seconds === null ? "–" : span(stay.seconds));
-      say(parts.how, present ? "now" : stay.trigger);
-      say(parts.ago, present ? "" : `${span(stay.age)} ago`);
+      say(parts.how, present ? stay.state : `${stay.state}: ${stay.trigger}`);
+      say(parts.ago, present ? "now" : `${span(stay.age)} ago`);
     });
   };
   return { element, update };

@@ -2,20 +2,23 @@
 // a column on its left, and the end below. Lines run in the channels beside the columns, each in a lane of its own;
 // those that lead to the end share one lane a side.
 
-import { waitsOf, widthOf } from "./format.js";
+const NARROWEST = 172;
+const HIGH = 66;
+const GAP = 44;
+const TOP = 34;
+const LANE = 8;
+/** Room for a line's rate between a state and the first lane. */
+const RATES = 44;
+const LOOP = 18;
+/** Lines on one side of a state that have room for their rates. */
+const MOST = 4;
 
-const NARROWEST = 204;
-const HIGH = 78;
-const GAP = 52;
-const TOP = 40;
-const LANE = 14;
-/** Room for a line's words between a state and the first lane. */
-const WORDS = 124;
-const LOOP = 30;
+/** How wide a name in capitals is at most, in the picture's units. */
+const widthOf = (name) => Math.ceil(name.length * 8) + 20;
 
 /**
  * @typedef {{source: string, dest: string, from: "left"|"right"|"below", to: "left"|"right"|"above",
- *            channel: "left"|"middle"|"right"|"", final: boolean}} Line
+ *            channel: "left"|"middle"|"right"|"", final: boolean, trigger?: string}} Line
  */
 
 /**
@@ -23,7 +26,7 @@ const LOOP = 30;
  * @returns {import("./layout.js").Layout}
  */
 export function tracks(machine) {
-  const wide = Math.max(NARROWEST, ...machine.states.map((state) => Math.max(widthOf(waitsOf(state)), 10 * state.name.length) + 26));
+  const wide = Math.max(NARROWEST, ...machine.states.map((state) => widthOf(state.name)));
   const finals = machine.states.filter((state) => state.final).map((state) => state.name);
   const course = courseOf(machine, finals);
   const column = [...course, ...finals];
@@ -34,12 +37,15 @@ export function tracks(machine) {
   const below = Math.max(...tops.values()) + HIGH + GAP;
   finals.forEach((name, at) => tops.set(name, below + at * (HIGH + GAP)));
 
-  const lines = pairsOf(machine).map(([source, dest]) => lineOf(source, dest, column, aside, finals));
+  const usual = new Map(machine.rows.filter((row) => row.way === "HAPPY").map((row) => [`${row.source}>${row.dest}`, row.trigger]));
+  const lines = pairsOf(machine).map(([source, dest]) => ({ ...lineOf(source, dest, column, aside, finals), trigger: usual.get(`${source}>${dest}`) }));
   const lanes = lanesOf(lines, tops);
   const room = (channel) => (lanes.get(channel)?.length ?? 0) * LANE;
-  const outerLeft = aside.length ? 20 + room("left") : 20;
-  const middle = aside.length ? outerLeft + wide + WORDS + room("middle") : outerLeft + room("middle");
+  const outerLeft = 12 + (aside.length ? room("left") : 0);
+  const middle = aside.length ? outerLeft + wide + RATES + room("middle") : outerLeft + room("middle");
   const right = middle + wide;
+  const backs = lines.filter((line) => line.channel === "right" && line.trigger).map((line) => widthOf(line.trigger));
+  const back = Math.max(RATES, ...backs); // the usual path has words where it leads back
 
   /** @type {Record<string, import("./layout.js").Box>} */
   const boxes = {};
@@ -49,7 +55,7 @@ export function tracks(machine) {
   const at = {
     left: (lane) => outerLeft - LANE * (lane + 1),
     middle: (lane) => middle - LANE * (lane + 1),
-    right: (lane) => right + WORDS + LANE * lane,
+    right: (lane) => right + back + LANE * lane,
   };
   const ports = portsOf(lines, tops);
   /** @type {Record<string, import("./layout.js").Route>} */
@@ -57,7 +63,7 @@ export function tracks(machine) {
   for (const line of lines) routes[`${line.source}>${line.dest}`] = routeOf(line, boxes, ports, lanes, at);
 
   const bottom = Math.max(...Object.values(boxes).map((box) => box.y + box.h));
-  const rightmost = right + WORDS + room("right") + 12;
+  const rightmost = right + back + room("right") + 8;
   const first = boxes[machine.initial];
   const middleOf = first.x + first.w / 2;
   return {
@@ -140,6 +146,7 @@ function portsOf(lines, tops) {
   const heights = new Map();
   for (const [key, there] of sides) {
     there.sort((a, b) => a.y - b.y);
+    heights.set(key, there.length);
     there.forEach((one, at) => heights.set(`${key} ${one.id}`, Math.round((HIGH * (at + 1)) / (there.length + 1))));
   }
   return heights;
@@ -157,16 +164,17 @@ function routeOf(line, boxes, ports, lanes, at) {
     const y = from.y + ports.get(`${line.source} right ${pair} right loop`);
     const back = from.y + ports.get(`${line.source} right ${line.source} >${line.dest} right loop`);
     const x = edge(from, "right");
-    return { points: [[x, y], [x + LOOP, y], [x + LOOP, back], [x, back]], label: [x + LOOP + 5, (y + back) / 2 + 2] };
+    return { points: [[x, y], [x + LOOP, y], [x + LOOP, back], [x, back]], label: [x + LOOP + 5, (y + back) / 2 + 4], bare: true };
   }
   const out = from.y + ports.get(`${line.source} ${line.from} ${pair} ${line.from}`);
   const into = to.y + ports.get(`${line.dest} ${line.to} ${line.final ? "end" : `${pair} ${line.to}`}`);
   const x = at[line.channel](lanes.get(line.channel).findIndex((lane) => lane.includes(line)));
   const [a, b] = [edge(from, line.from), edge(to, line.to)];
   const points = [[a, out], [x, out], [x, into], [b, into]];
-  // Words stand on the stretch beside the box in the wide part of a channel; what leads to the end has none.
-  const words = line.final || line.channel === "left" ? undefined
-    : line.from === "right" ? [a + 7, out - 3]
-      : [Math.min(b + 7, x), into - 3];
-  return { points, label: words };
+  // What leads to the end has no words, and where many lines leave there is no room for theirs.
+  const crowd = ports.get(`${line.from === "right" ? line.source : line.dest} ${line.from === "right" ? line.from : line.to}`) ?? 0;
+  const words = line.final || line.channel === "left" || crowd > MOST ? undefined
+    : line.from === "right" ? [a + 6, out - 4]
+      : [b + 6, into - 4];
+  return { points, label: words, bare: line.channel !== "right" };
 }

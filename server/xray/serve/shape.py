@@ -77,7 +77,8 @@ With `?format=text`, `mermaid`, `perfetto` or `recording`, of either: an export 
 
     GET /machines.json
     {"machines": [{"name": "connection", "initial": "AWAITING_REQUEST",
-      "states": [{"name": "...", "waits_for": "readable", "true_while": "...", "final": false,
+      "states": [{"name": "...", "words": "waiting for a request", "waits_for": "readable", "true_while": "...",
+                  "final": false,
                   "deadline": {"name": "keep-alive", "option": "keep_alive_timeout", "seconds": 15.0, "why": "...",
                                "min_rate": 0, "idle": false} or null, "unbounded": null or "why it may last forever"}],
       "rows": [{"source": "...", "trigger": "...", "dest": "...", "guard": "", "action": "call_handler",
@@ -125,6 +126,7 @@ from clerestory.server.xray.observe.recorder import Recording
 from clerestory.server.xray.observe.snapshot import Row, identity_of, row
 from clerestory.statemachines.contract import Deadline, Table, Unbounded
 from clerestory.statemachines.engine import Edge, Engine
+from clerestory.statemachines.words import words_of
 
 JSON = dict[str, Any]
 
@@ -242,6 +244,7 @@ def table_json(table: Table, limits: Mapping[str, float]) -> JSON:
         "states": [
             {
                 "name": spec.state,
+                "words": words_of(table.name, spec.state),
                 "waits_for": spec.phrase(),
                 "true_while": spec.true_while,
                 "final": spec.final,

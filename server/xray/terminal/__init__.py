@@ -1,6 +1,7 @@
 """The x-ray in a terminal: `clerestory ps`, `waits`, `top`, `show`, `watch`, `close`, `page`.
 
     servers     which server: found by its runtime file, or named
+    fleet       several servers as one
     client      its endpoints (server.xray.serve.shape), over TCP or a Unix socket
     text        words, widths and colours
     table       machines, one line each

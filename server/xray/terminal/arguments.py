@@ -158,7 +158,7 @@ def make_parser(command: str, prog: str) -> Parser:
         usual = {"top": 1.0, "watch": 0.2}[command]
         text = f"between two looks (default: {usual:g})"
         parser.add_argument("--interval", metavar="SECONDS", type=interval, default=usual, help=text)
-    _add_server(parser)
+    _add_server(parser, command)
     return parser
 
 
@@ -196,7 +196,7 @@ def _add_filters(parser: argparse.ArgumentParser, command: str) -> None:
         group.add_argument("--group", metavar="BY", choices=("state", "peer"), help=text)
 
 
-def _add_server(parser: argparse.ArgumentParser) -> None:
+def _add_server(parser: argparse.ArgumentParser, command: str) -> None:
     group = parser.add_argument_group("which server", "The one of this user that runs, unless one is named.")
     either = group.add_mutually_exclusive_group()
     either.add_argument("--pid", metavar="PID", type=int, help="the server with this process id")
@@ -207,6 +207,14 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         help="the address of its x-ray: 127.0.0.1:8001, or unix:PATH; its token, where it wants one, is taken from "
         "$CLERESTORY_TOKEN or from the server's runtime file",
     )
+    if command != "page":
+        either.add_argument(
+            "--fleet",
+            metavar="FILE|ADDRESS,...",
+            default="",
+            help="several servers as one: the addresses of their x-rays, or a file with a name and an address in each "
+            "line; the token, where they want one, is the same for all",
+        )
     group.add_argument("-h", "--help", action="help", help="this page")
 
 

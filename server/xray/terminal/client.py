@@ -8,7 +8,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from clerestory.server.xray.terminal.waits import Reached, Waits
@@ -80,6 +80,27 @@ def connection_to(address: str, timeout: float = TIMEOUT, waits: Waits | None = 
     return _Connection(match[1].strip("[]"), int(match[2]), "", timeout, waits)
 
 
+class XRay(Protocol):
+    """What the commands ask: the x-ray of one server, or of several as one. `address` is for a reader."""
+
+    address: str
+
+    def get(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
+        """The document there. Raises XRayError."""
+
+    def post(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
+        """Change something; what came of it. Raises XRayError."""
+
+    def one(self, identity: str, *, secrets: bool = False) -> JSON:
+        """Everything about one machine, open or ended. Raises GoneError."""
+
+    def export(self, identity: str, form: str, *, secrets: bool = False) -> str:
+        """One machine, open or ended, in the format `form`. Raises GoneError."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+
 class Client:
     """The x-ray at `address`. `token` is what it takes; `waits` are what it waits with."""
 
@@ -89,23 +110,23 @@ class Client:
         self._connection = connection_to(address, timeout, waits)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """As XRay.close."""
         self._connection.close()
 
     def get(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
-        """The document there. Raises XRayError."""
+        """As XRay.get."""
         return self._ask("GET", path, parameters, _document)
 
     def post(self, path: str, parameters: Mapping[str, object] | None = None) -> JSON:
-        """Change something; what came of it. Raises XRayError."""
+        """As XRay.post."""
         return self._ask("POST", path, parameters, _document)
 
     def one(self, identity: str, *, secrets: bool = False) -> JSON:
-        """Everything about one machine, open or ended. Raises GoneError."""
+        """As XRay.one."""
         return self._one(identity, {"secrets": "1" if secrets else ""}, _document)
 
     def export(self, identity: str, form: str, *, secrets: bool = False) -> str:
-        """One machine, open or ended, in the format `form`. Raises GoneError."""
+        """As XRay.export."""
         return self._one(identity, {"format": form, "secrets": "1" if secrets else ""}, _text)
 
     def _one(self, identity: str, parameters: Mapping[str, object], read: Read[T]) -> T:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from urllib.parse import quote
 
 from clerestory.server.xray.terminal.arguments import UsageError, filters_of
-from clerestory.server.xray.terminal.client import JSON, Client, GoneError
+from clerestory.server.xray.terminal.client import JSON, GoneError, XRay
 from clerestory.server.xray.terminal.details import details
 from clerestory.server.xray.terminal.streams import Streams
 from clerestory.server.xray.terminal.table import groups, table
@@ -23,7 +23,7 @@ MOST = 20_000
 Pause = Callable[[float], object]
 
 
-def ps(client: Client, arguments: Namespace, streams: Streams) -> int:
+def ps(client: XRay, arguments: Namespace, streams: Streams) -> int:
     """One line a connection."""
     filters = filters_of(arguments)
     group = arguments.group or ""
@@ -85,7 +85,7 @@ def _json_lines(document: JSON) -> list[str]:
     return [f'{head[:-1]}, "rows": [', *(json.dumps(row) + end for row, end in zip(rows, ends, strict=True)), "]}"]
 
 
-def show(client: Client, arguments: Namespace, streams: Streams) -> int:
+def show(client: XRay, arguments: Namespace, streams: Streams) -> int:
     """Everything about one."""
     if arguments.format:
         text = client.export(arguments.id, arguments.format, secrets=arguments.secrets)
@@ -99,7 +99,7 @@ def show(client: Client, arguments: Namespace, streams: Streams) -> int:
     return 0
 
 
-def page(client: Client, _: Namespace, streams: Streams) -> int:
+def page(client: XRay, _: Namespace, streams: Streams) -> int:
     """A link that opens the page, once."""
     key = client.post("/key")["key"]
     if client.address.startswith("unix:"):
@@ -115,7 +115,7 @@ def page(client: Client, _: Namespace, streams: Streams) -> int:
 # --- watch
 
 
-def watch(client: Client, arguments: Namespace, streams: Streams, pause: Pause | None = None) -> int:
+def watch(client: XRay, arguments: Namespace, streams: Streams, pause: Pause | None = None) -> int:
     """Print the transitions of one as they happen, until it ends."""
     pause = pause or (lambda seconds: streams.waits.wait(None, 0, seconds))
     one = client.one(arguments.id)
@@ -167,7 +167,7 @@ def _key(transition: JSON) -> tuple[float, int]:
 # --- close
 
 
-def close(client: Client, arguments: Namespace, streams: Streams) -> int:
+def close(client: XRay, arguments: Namespace, streams: Streams) -> int:
     """Close those that are named, or that the filters choose: say which, ask, do it."""
     filters = filters_of(arguments)
     if bool(arguments.ids) == bool(filters):
@@ -208,7 +208,7 @@ def _these(count: int, kind: str) -> str:
     return f"this {kind}" if count == 1 else f"these {count_of(count, kind)}"
 
 
-def _named(client: Client, ids: list[str], streams: Streams) -> list[JSON]:
+def _named(client: XRay, ids: list[str], streams: Streams) -> list[JSON]:
     """The rows of those that are open."""
     rows = []
     for identity in dict.fromkeys(ids):
@@ -224,7 +224,7 @@ def _named(client: Client, ids: list[str], streams: Streams) -> list[JSON]:
     return rows
 
 
-def _order(client: Client, ids: list[str], filters: Mapping[str, object], streams: Streams) -> int:
+def _order(client: XRay, ids: list[str], filters: Mapping[str, object], streams: Streams) -> int:
     closed: list[str] = []
     failed: list[str] = []
     if ids:

@@ -11,6 +11,9 @@ from clerestory.server.xray.terminal.workers import workers_line
 
 KEYS = "arrows choose  enter shows  c close  C all  s sort  r reverse  / filter  f state  h help  q quit"
 
+WITH_WORDS = 96
+"""Columns from which on the states are told in plain words, too."""
+
 HELP = """\
 up, down, j, k     choose a connection
 enter              everything about it: what it waits for, and its path
@@ -143,6 +146,7 @@ def _states(sight: Sight, style: Style, width: int) -> list[str]:
     assert snapshot is not None
     standing, dwell = snapshot["machines"]["connection"], snapshot["dwell"].get("connection", {})
     into = _into(sight)
+    words = {one["name"]: bare(one["words"]) for one in sight.tables.get("connection", {}).get("states", ())}
     lines = [style.paint(f"{'STATE':<18}{'NOW':>7}{'OLDEST':>14}{'IN/S':>11}{'P50':>11}{'P99':>11}"[:width], "bold")]
     for state, count in standing["states"].items():
         if state not in dwell:
@@ -150,6 +154,7 @@ def _states(sight: Sight, style: Style, width: int) -> list[str]:
         stays, oldest = dwell[state], standing["oldest"].get(state)
         text = f"{bare(state):<18}{count:>7}{span(oldest):>14}{into.get(state, 0.0):>11.1f}"
         text += f"{span(stays['p50']):>11}{span(stays['p99']):>11}"
+        text += f"  {words[state]}" if width >= WITH_WORDS and state in words else ""
         lines.append(style.paint(text[:width], "" if count else "dim"))
     others = [
         f"{bare(kind)} {bare(state)} {count}"

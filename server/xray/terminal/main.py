@@ -4,11 +4,12 @@ import io
 import os
 import signal
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 from clerestory.server.xray.terminal import COMMANDS, commands
 from clerestory.server.xray.terminal.arguments import UsageError, filters_of, make_parser
-from clerestory.server.xray.terminal.client import Client, GoneError, XRayError
+from clerestory.server.xray.terminal.client import GoneError, XRay, XRayError
 from clerestory.server.xray.terminal.servers import choose
 from clerestory.server.xray.terminal.streams import Streams
 from clerestory.server.xray.terminal.waits import Ended, Waits
@@ -43,7 +44,7 @@ def _run(words: Sequence[str], prog: str, streams: Streams) -> int:
     assert command in COMMANDS
     try:
         arguments = make_parser(command, prog).parse_args(words[1:])
-        client = choose(arguments.xray, arguments.pid, waits=streams.waits)
+        client = _meant(arguments, streams)
         try:
             return _command(command)(client, arguments, streams)
         finally:
@@ -51,6 +52,14 @@ def _run(words: Sequence[str], prog: str, streams: Streams) -> int:
     except (UsageError, XRayError) as error:
         streams.complain(str(error))
         return 1 if isinstance(error, GoneError) else 2
+
+
+def _meant(arguments: Namespace, streams: Streams) -> XRay:
+    if not getattr(arguments, "fleet", ""):
+        return choose(arguments.xray, arguments.pid, waits=streams.waits)
+    from clerestory.server.xray.terminal.fleet import Fleet, servers_of
+
+    return Fleet(servers_of(arguments.fleet), streams.waits)
 
 
 def _command(name: str) -> Callable[..., int]:
@@ -62,5 +71,5 @@ def _command(name: str) -> Callable[..., int]:
         from clerestory.server.xray.terminal.routes import waits
 
         return waits
-    found: Callable[[Client, object, Streams], int] = getattr(commands, name)
+    found: Callable[[XRay, object, Streams], int] = getattr(commands, name)
     return found

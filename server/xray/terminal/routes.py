@@ -10,7 +10,7 @@ import json
 from argparse import Namespace
 from collections.abc import Iterator
 
-from clerestory.server.xray.terminal.client import JSON, Client
+from clerestory.server.xray.terminal.client import JSON, XRay
 from clerestory.server.xray.terminal.details import timeline
 from clerestory.server.xray.terminal.streams import Streams
 from clerestory.server.xray.terminal.text import Style, bare, duration, shorten, span
@@ -22,7 +22,7 @@ MORE = 3
 """Parts of the time that are told in the line of an overview."""
 
 
-def waits(client: Client, arguments: Namespace, streams: Streams) -> int:
+def waits(client: XRay, arguments: Namespace, streams: Streams) -> int:
     """Where the time of each route's requests goes; or of one request."""
     secrets = "1" if arguments.secrets else ""
     asked = {"route": arguments.route, "example": arguments.request, "secrets": secrets}

@@ -5,7 +5,7 @@ import termios
 from urllib.parse import quote
 
 from clerestory.server.xray.terminal.arguments import UsageError
-from clerestory.server.xray.terminal.client import JSON, Client, GoneError, XRayError
+from clerestory.server.xray.terminal.client import JSON, GoneError, XRay, XRayError
 from clerestory.server.xray.terminal.frame import Sight, frame
 from clerestory.server.xray.terminal.screen import Screen
 from clerestory.server.xray.terminal.streams import Streams
@@ -17,7 +17,7 @@ ROWS = 200
 """Rows asked for: more than a screen has, so that one can scroll."""
 
 
-def top(client: Client, filters: dict[str, object], interval: float, streams: Streams) -> int:
+def top(client: XRay, filters: dict[str, object], interval: float, streams: Streams) -> int:
     """Show what the connections wait for, until `q`. Raises UsageError where there is no terminal, XRayError when
     there is no answer at the beginning."""
     if not (streams.out.isatty() and streams.keys.isatty()):
@@ -45,7 +45,7 @@ APART = 0.5
 class Top:
     """The live view of `client`'s server on `screen`."""
 
-    def __init__(self, client: Client, view: View, screen: Screen, colours: bool) -> None:
+    def __init__(self, client: XRay, view: View, screen: Screen, colours: bool) -> None:
         self.client = client
         self.view = view
         self.screen = screen

@@ -46,13 +46,20 @@ class Member:
         """Whether it accepts connections."""
         return self.state in SERVING
 
-    def mark(self, document: JSON) -> JSON:
-        """`document`, a row or the like, as of this worker."""
-        return document | {
-            "id": f"{self.number}:{document['id']}",
-            "worker": self.number,
-            "generation": self.generation,
-        }
+    @property
+    def key(self) -> str:
+        """As sums.Part.key."""
+        return str(self.number)
+
+    @property
+    def title(self) -> str:
+        """As sums.Part.title."""
+        return f"Worker {self.number}, generation {self.generation}"
+
+    @property
+    def origin(self) -> JSON:
+        """As sums.Part.origin."""
+        return {"worker": self.number, "generation": self.generation}
 
     def described(self, answers: bool | None, blocked: float | None, waits_for: list[str]) -> JSON:
         """Worker (server.xray.serve.shape)."""

@@ -208,10 +208,10 @@ def _relabelled(member: Member, answer: Answer) -> Response:
         return Response(answer.body, 200, ((b"content-type", answer.media_type),))
     ((_, found),) = documents_of([member], {member.number: answer})
     if "id" in found and "now" in found:
-        return document(member.mark(found))
+        return document(sums.mark(member, found))
     for name in ("closed", "failed"):
         if name in found:
-            found[name] = [sums.member_id(member, one) for one in found[name]]
+            found[name] = [sums.whole_id(member, one) for one in found[name]]
     return document(found)
 
 

@@ -5,16 +5,32 @@ version calls differently is left out, and does no harm.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from clerestory.server.xray.observe.figures import quantile
 from clerestory.server.xray.serve.filters import ORDERS, USUAL
 from clerestory.server.xray.serve.shape import JSON
-from clerestory.server.xray.workers.member import Member
 from clerestory.statemachines.tables import CARRIERS, STREAM, TABLES
 
-Said = Sequence[tuple[Member, JSON]]
-"""What each worker that answered has said."""
+
+class Part(Protocol):
+    """One of those whose x-rays are put together: a worker of a supervisor, or a server of a fleet."""
+
+    @property
+    def key(self) -> str:
+        """What stands before the ids of its machines, and a colon."""
+
+    @property
+    def title(self) -> str:
+        """What a reader knows it by."""
+
+    @property
+    def origin(self) -> JSON:
+        """What is added to each row and banner that comes from it."""
+
+
+Said = Sequence[tuple[Part, JSON]]
+"""What each part that answered has said."""
 
 COUNTED = ("totals", "edges", "dwell")
 """The members of a summary that only grow: what a worker had counted still counts when it has ended."""
@@ -42,7 +58,7 @@ def summary(own: JSON, said: Said, departed: Iterable[JSON] = ()) -> JSON:
     if "dwell" in own:
         found["dwell"] = _dwell([one["dwell"] for one in counting if "dwell" in one])
     if "rows" in own:
-        rows = [member.mark(row) for member, document in said for row in document.get("rows", ())]
+        rows = [mark(part, row) for part, document in said for row in document.get("rows", ())]
         found["rows"] = own["rows"] + rows
     return found
 
@@ -63,8 +79,8 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 def _loop(loops: list[JSON], said: Said) -> JSON:
     blocked = [
-        of["loop"]["blocked"] | {"worker": member.number, "id": member_id(member, of["loop"]["blocked"]["id"])}
-        for member, of in said
+        of["loop"]["blocked"] | part.origin | {"id": whole_id(part, of["loop"]["blocked"]["id"])}
+        for part, of in said
         if of["loop"]["blocked"] is not None
     ]
     return {
@@ -75,22 +91,25 @@ def _loop(loops: list[JSON], said: Said) -> JSON:
     }
 
 
-def member_id(member: Member, identity: str | None) -> str | None:
-    """What a worker's machine is called among those of all workers."""
-    return f"{member.number}:{identity}" if identity is not None else None
+def whole_id(part: Part, identity: str | None) -> str | None:
+    """What a machine of `part` is called among those of all."""
+    return f"{part.key}:{identity}" if identity is not None else None
+
+
+def mark(part: Part, document: JSON) -> JSON:
+    """`document`, a row or the like, as of `part`."""
+    return document | part.origin | {"id": whole_id(part, document["id"])}
 
 
 def _banners(own: JSON, said: Said) -> list[JSON]:
     found = list(own["banners"])
-    for member, document in said:
+    for part, document in said:
         for banner in document["banners"]:
             about = {
-                "text": f"Worker {member.number}, generation {member.generation}: {banner['text']}",
-                "connections": [member_id(member, one) for one in banner["connections"]],
-                "worker": member.number,
-                "generation": member.generation,
+                "text": f"{part.title}: {banner['text']}",
+                "connections": [whole_id(part, one) for one in banner["connections"]],
             }
-            found.append(banner | about)
+            found.append(banner | part.origin | about)
     levels = ("critical", "warning", "info")
     return sorted(found, key=lambda one: levels.index(one["level"]))
 
@@ -180,7 +199,7 @@ def listed(own: JSON, said: Said, sort: str, limit: int, offset: int) -> tuple[J
     """/connections.json: the members but `rows`, and the rows in the order `sort`. Each has said the first rows of its
     own, as many as `offset` and `limit` together."""
     documents = [own, *(document for _, document in said)]
-    rows = own["rows"] + [member.mark(row) for member, document in said for row in document["rows"]]
+    rows = own["rows"] + [mark(part, row) for part, document in said for row in document["rows"]]
     order, turned = sort.removeprefix("-"), sort.startswith("-")
     descending = order != "wait" and ORDERS[order][1]
     rows.sort(key=KEYS[order], reverse=descending != turned)
@@ -244,7 +263,7 @@ def ended(own: JSON, said: Said) -> JSON:
     """/ended.json."""
     found: JSON = {"now": own["now"]}
     for name in ("abnormal", "normal"):
-        marked = [member.mark(one) for member, document in said for one in document[name]]
+        marked = [mark(part, one) for part, document in said for one in document[name]]
         found[name] = sorted(own[name] + marked, key=lambda one: -one["ended_at"])
     return found
 
@@ -253,9 +272,9 @@ def closed(said: Said) -> JSON:
     """What came of an order to close those that a filter chooses."""
     documents = [document for _, document in said]
     if any("would_close" in one for one in documents):
-        rows = [member.mark(row) for member, document in said for row in document["rows"]]
+        rows = [mark(part, row) for part, document in said for row in document["rows"]]
         return {"dry_run": True, "would_close": sum(one["would_close"] for one in documents), "rows": rows[:USUAL]}
     found: JSON = {"dry_run": False}
     for name in ("closed", "failed"):
-        found[name] = [member_id(member, one) for member, document in said for one in document[name]]
+        found[name] = [whole_id(part, one) for part, document in said for one in document[name]]
     return found

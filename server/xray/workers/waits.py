@@ -3,7 +3,7 @@
 from typing import Any
 
 from clerestory.server.xray.serve.shape import JSON
-from clerestory.server.xray.workers.sums import Said, member_id
+from clerestory.server.xray.workers.sums import Said, whole_id
 
 EXAMPLES = 6
 """Slow requests told of a route, as of one process."""
@@ -31,7 +31,7 @@ def _route(name: str, of_workers: list[tuple[Any, JSON]]) -> JSON:
     found |= {"longest": max(one["longest"] for one in documents), "busy": sum(one["busy"] for one in documents)}
     found |= {key: _parts([part for one in documents for part in one[key]]) for key in PARTS}
     examples = [
-        example | {"id": member_id(member, example["id"]), "worker": member.number}
+        example | member.origin | {"id": whole_id(member, example["id"])}
         for member, document in of_workers
         for example in document["examples"]
     ]

@@ -6,7 +6,7 @@ stands still keeps nobody waiting but for a moment.
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from clerestory.handlers.api.errors import HTTPError
 from clerestory.server.xray.observe.considerate import considerate
@@ -134,7 +134,7 @@ class Workers:
                     _tell_whom(row, held.get(int(row["id"].partition(":")[2]), []))
         return found
 
-    def _note(self, members: list[Member], said: sums.Said) -> list[JSON]:
+    def _note(self, members: list[Member], said: Sequence[tuple[Member, JSON]]) -> list[JSON]:
         """Keep what has been counted; of those that did not answer return what they had counted before."""
         answered = dict(_by_number(said))
         missing = []
@@ -175,7 +175,7 @@ def detail_of(answer: Answer) -> str:
         return answer.body.decode("utf-8", "replace").partition(": ")[2].strip() or f"status {answer.status}"
 
 
-def _by_number(said: sums.Said) -> Iterable[tuple[int, JSON]]:
+def _by_number(said: Sequence[tuple[Member, JSON]]) -> Iterable[tuple[int, JSON]]:
     return ((member.number, document) for member, document in said)
 
 

@@ -34,7 +34,7 @@ def test_a_real_measurement_lists_who_failed_and_goes_on(data: Path, tmp_path: P
     absent = Entry("absent", lambda _: [], needs=("surely-not-installed",))
     plan = Plan(data, tmp_path, Peers(tmp_path))
     entries = [broken, absent, BY_NAME["bare epoll loop"]]
-    found = measure(plan, entries, ("constant", "sqlite"), (Fields.REPEATED,), 2, 0.1)
+    found = measure(plan, entries, ("constant", "sqlite"), (Fields.REPEATED,), 2, 1.0)
     assert "ended by itself with status 1" in found.absent["broken"]
     assert "pip install surely-not-installed" in found.absent["absent"]
     case = Case("bare epoll loop", "constant", Fields.REPEATED)

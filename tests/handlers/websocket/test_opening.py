@@ -1,11 +1,12 @@
 """Which requests ask for a WebSocket, and whether the library is there."""
 
 from importlib.metadata import PackageNotFoundError, version
+from types import SimpleNamespace
 
 import pytest
 
 from clerestory.handlers.api.messages import Request
-from clerestory.handlers.websocket.opening import asks_for_websocket, is_installed
+from clerestory.handlers.websocket.opening import asks_for_websocket, is_installed, takes_websockets
 from tests.handlers.asgi.websocket.bench import FIELDS, asking
 
 
@@ -33,3 +34,21 @@ def test_the_library_is_looked_for_and_not_imported() -> None:
         assert not is_installed()
     else:
         assert is_installed()
+
+
+def test_on_http_2_it_is_asked_for_by_a_connect() -> None:
+    request = Request("CONNECT", "/", (), 2)
+    assert not asks_for_websocket(request)
+    request.protocol = "websocket"
+    assert asks_for_websocket(request)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_websockets_may_be_left_to_what_takes_them_whatever_stands_around_it(takes: bool) -> None:
+    application = SimpleNamespace(takes_websockets=takes)
+    assert takes_websockets(application) is takes
+    assert takes_websockets(SimpleNamespace(inner=application)) is takes
+    sites = SimpleNamespace(applications=[application, SimpleNamespace(takes_websockets=True)])
+    assert takes_websockets(sites) is takes
+    assert not takes_websockets(SimpleNamespace(applications=[]))
+    assert not takes_websockets(lambda request: None)

@@ -192,3 +192,51 @@ def test_a_response_s_head_loses_what_is_about_a_connection() -> None:
     head = b"HTTP/1.1 404 Not Found\r\nx: y: z\r\nconnection: close, upgrade\r\ntransfer-encoding: chunked\r\n\r\n"
     assert response_fields(head) == [(b":status", b"404"), (b"x", b"y: z")]
     assert fields_of(b"a: b\r\n".split(b"\r\n")) == [(b"a", b"b")]
+
+
+# --- a WebSocket (RFC 8441)
+
+WEBSOCKET = [(M, b"CONNECT"), (b":protocol", b"websocket"), (S, b"http"), (A, b"site"), (P, b"/chat?a=b")]
+
+
+def connected(headers: list[tuple[bytes, bytes]], *, connects: bool = True) -> Request:
+    return Heads(HeadReader(Limits(), codec_for("h11")), connects=connects).request(headers, False)
+
+
+def test_a_connect_may_ask_for_a_websocket() -> None:
+    request = connected([*WEBSOCKET, (b"sec-websocket-version", b"13"), (b"expect", b"100-continue")])
+    assert (request.method, request.protocol, request.target) == ("CONNECT", "websocket", "/chat?a=b")
+    assert (request.minor, request.body_ended, request.expects_continue) == (HTTP_2, True, False)
+    assert request.authority == b"site"
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ([(M, b"GET"), *WEBSOCKET[1:]], "400 There is a :protocol, and the method is not CONNECT."),
+        ([*WEBSOCKET, (b":protocol", b"websocket")], "400 The pseudo-field :protocol is repeated."),
+        ([*WEBSOCKET[:2], *WEBSOCKET[3:]], "400 The :scheme is neither http nor https."),
+        ([*WEBSOCKET[:3], *WEBSOCKET[4:]], "400 There is neither an :authority nor a Host that is one."),
+        (WEBSOCKET[:4], "400 There is no :path that is one."),
+        ([*WEBSOCKET, (b"content-length", b"0")], "400 A CONNECT has no content-length."),
+        ([WEBSOCKET[0], (b":protocol", b"a b"), *WEBSOCKET[2:]], "400 There is no :protocol that is one."),
+        ([WEBSOCKET[0], (b":protocol", b""), *WEBSOCKET[2:]], "400 There is no :protocol that is one."),
+        ([WEBSOCKET[0], (b":protocol", b"ip"), *WEBSOCKET[2:]], "501 The protocol ip is not spoken here."),
+        ([WEBSOCKET[0], *WEBSOCKET[2:]], "501 CONNECT is not supported."),
+    ],
+)
+def test_what_is_wrong_with_a_connect(headers: list[tuple[bytes, bytes]], reason: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        connected(headers)
+    assert f"{refused.value.status} {refused.value.reason}" == reason
+
+
+def test_where_it_is_not_offered_there_is_no_protocol() -> None:
+    with pytest.raises(Refusal) as refused:
+        connected(WEBSOCKET, connects=False)
+    assert refused.value.reason == "There is no pseudo-field :protocol in a request."
+
+
+def test_what_is_accepted_is_a_200() -> None:
+    head = b"HTTP/1.1 101 Switching Protocols\r\nx: y\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    assert response_fields(head) == [(b":status", b"200"), (b"x", b"y")]

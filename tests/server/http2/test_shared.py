@@ -18,6 +18,7 @@ def test_each_state_of_a_stream_is_told_as_one_of_http_1_1() -> None:
         "SENDING_RESPONSE": "SENDING_RESPONSE",
         "AWAITING_WINDOW": "SENDING_RESPONSE",
         "EXCHANGING": "EXCHANGING",
+        "TUNNELLING": "TUNNELLING",
         "CLOSED": "CLOSED",
     }
 

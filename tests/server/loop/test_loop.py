@@ -85,6 +85,25 @@ def test_less_than_the_state_waits_for_may_be_asked_of_the_poller_and_not_even_a
     assert yard.poller.interests[toy.descriptor] == int(Interest.READABLE)
 
 
+def test_a_machine_without_a_descriptor_is_asked_itself(yard: Yard) -> None:
+    asked: list[object] = []
+
+    class Bare(Toy):
+        def want(self, interest: int | None) -> None:
+            asked.append(interest)
+
+        def write_soon(self) -> None:
+            asked.append("write")
+
+    toy = Bare.__new__(Bare)
+    toy.descriptor = -7
+    yard.loop.set_interest(toy, 5)
+    yard.loop.set_interest(toy, None)
+    yard.loop.defer_write(toy)
+    yard.turn()
+    assert asked == [5, None, "write"]
+
+
 def test_a_state_that_is_only_passed_through_costs_no_change_of_interest(yard: Yard) -> None:
     toy = yard.toy(T.WRITE_WANTED)
     toy.acts.extend([T.REST_WANTED, T.READ_WANTED, None])

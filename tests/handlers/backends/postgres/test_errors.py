@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import pq
 
-from clerestory.handlers.api.errors import HTTPError
+from clerestory.handlers.api.errors import BackendError, HTTPError
 from clerestory.handlers.backends.postgres.errors import database_error, error_of, late, unavailable
 
 
@@ -41,7 +41,8 @@ def result(sqlstate: bytes | None, message: bytes | None = b"so it is") -> Any:
 )
 def test_what_waiting_may_mend_is_503(sqlstate: bytes, detail: str) -> None:
     error = error_of(result(sqlstate))
-    assert isinstance(error, HTTPError)
+    assert isinstance(error, BackendError)
+    assert error.cause == f"SQLSTATE {sqlstate.decode()}"
     assert (error.status, error.detail, error.fields) == (503, detail, ((b"retry-after", b"1"),))
     assert isinstance(error.__cause__, psycopg.Error)
     assert error.__cause__.sqlstate == sqlstate.decode()
@@ -80,9 +81,12 @@ def test_a_message_that_is_no_utf8_is_shown_as_far_as_it_is() -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(0.0, b"1"), (1.0, b"1"), (1.1, b"2"), (-3.0, b"1")])
 def test_retry_after_is_in_whole_seconds_and_never_none(seconds: float, told: bytes) -> None:
     cause = OSError()
-    error = unavailable("no", seconds, cause)
+    error = unavailable("busy", "no", seconds, cause)
     assert (error.status, error.detail, error.fields, error.__cause__) == (503, "no", ((b"retry-after", told),), cause)
+    assert (error.where, error.cause) == ("PostgreSQL", "busy")
 
 
 def test_late_is_504() -> None:
-    assert (late().status, late("x").detail) == (504, "x")
+    cause = OSError()
+    error = late(cause)
+    assert (error.status, error.cause, error.__cause__) == (504, "timeout", cause)

@@ -86,11 +86,15 @@ class Asking:
                 if one.recv(1 << 16):
                     self.answers += 1
                     free.append(one)
-                else:  # its time was over; the others go on
+                else:  # its time was over; another goes on
                     selector.unregister(one)
+                    clients.remove(one)
                     one.close()
                     if one in free:
                         free.remove(one)
+                    clients.append(socket.create_connection(self._address))
+                    selector.register(clients[-1], selectors.EVENT_READ)
+                    free.append(clients[-1])
             while due <= time.monotonic() and free:
                 due += self._period
                 free.pop(0).sendall(self._data)

@@ -103,10 +103,11 @@ def test_the_counts_of_every_look_add_up_under_load(looked: Looked, server: Serv
 
 
 def test_the_diagram_has_a_text_alternative(looked: Looked) -> None:
-    looked.page.get_by_text("The same as a list").click()
+    looked.page.get_by_role("button", name="As a list").click()
     row = looked.page.get_by_role("row", name="READING_HEAD", exact=False).first
     expect(row.get_by_role("cell").first).to_have_text("3")
-    state = looked.page.get_by_role("button", name=re.compile(r"^READING_BODY: .*, 2, oldest"))
+    looked.page.get_by_role("button", name="As a list").click()
+    state = looked.page.get_by_role("button", name=re.compile(r"^reading the body, READING_BODY, 2, oldest"))
     expect(state).to_be_visible()
 
 
@@ -240,17 +241,17 @@ def test_rows_are_grouped_by_peer_and_by_state(looked: Looked) -> None:
     expect(groups).to_have_count(4)
     expect(groups.filter(has_text="127.0.0.7").locator(".state")).to_have_text("3")
     groups.filter(has_text="127.0.0.7").click()
-    eventually(lambda: looked.column("state") == ["READING_HEAD"] * 3)
+    eventually(lambda: looked.column("code") == ["READING_HEAD"] * 3)
     page.get_by_role("combobox", name="Group by").select_option("state")
     expect(groups).to_have_count(4)
     groups.filter(has_text="READING_BODY").click()
-    eventually(lambda: looked.column("state") == ["READING_BODY"] * 2)
+    eventually(lambda: looked.column("code") == ["READING_BODY"] * 2)
 
 
 def test_the_idle_are_left_out_with_one_choice(looked: Looked) -> None:
     looked.page.get_by_role("combobox", name="State").select_option("any but idle")
     expect(looked.page.locator("#matched")).to_have_text("8 of 12 connections")
-    eventually(lambda: len(looked.column("state")) == 8 and "AWAITING_REQUEST" not in looked.column("state"))
+    eventually(lambda: len(looked.column("code")) == 8 and "AWAITING_REQUEST" not in looked.column("code"))
 
 
 def test_rows_are_sorted_by_the_server(looked: Looked) -> None:

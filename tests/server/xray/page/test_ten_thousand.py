@@ -130,7 +130,7 @@ def test_filters_orders_and_groups_work(looked: Looked) -> None:
     groups = page.locator(".line[data-kind=group]:not([hidden])")
     expect(groups.first).to_contain_text("127.0.2.1")
     groups.first.click()
-    eventually(lambda: set(looked.column("state")) == {"READING_HEAD"})
+    eventually(lambda: set(looked.column("code")) == {"READING_HEAD"})
     page.locator("#grid").focus()
     page.keyboard.press("End")
     expect(groups.filter(has_text="127.0.2.4")).to_have_count(1)  # the smallest group is the last

@@ -143,6 +143,7 @@ TABLES: JSON = {
     "machines": [
         {
             "name": "connection",
+            "states": [{"name": "AWAITING_REQUEST", "words": "waiting for a request"}],
             "rows": [
                 {"source": "AWAITING_REQUEST", "dest": "QUERYING_BACKEND"},
                 {"source": "QUERYING_BACKEND", "dest": "AWAITING_REQUEST"},

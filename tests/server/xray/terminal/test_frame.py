@@ -54,6 +54,14 @@ def test_rates_are_between_two_looks() -> None:
     assert any(line.startswith("AWAITING_REQUEST") and "       20.0" in line for line in lines)
 
 
+def test_where_there_is_room_the_states_are_told_in_plain_words() -> None:
+    def words(width: int) -> list[str]:
+        return [line for line in frame(sight(), View(), Style(width), 24) if line.endswith("waiting for a request")]
+
+    assert [line.split()[0] for line in words(96)] == ["AWAITING_REQUEST"]
+    assert words(95) == []
+
+
 def test_banners_come_first_and_in_full() -> None:
     lines = frame(sight(banners=[BANNER]), View(), Style(80), 24)
     assert " ".join(line.strip() for line in lines[2:5]).strip() == f"CRITICAL: {BANNER['text']}"

@@ -2,6 +2,7 @@
 
 from clerestory.server.xray.observe.cut import take
 from clerestory.server.xray.workers.member import members_of
+from clerestory.server.xray.workers.sums import mark
 from tests.server.process.crew import Crew
 
 
@@ -24,7 +25,7 @@ def test_members_are_read_from_the_supervisors_machines() -> None:
         described = other.described(False, None, ["2:1: GET /"])
         assert (described["worker"], described["answers"], described["connections"]) == (2, False, 3)
         assert described["waits_for"] == ["2:1: GET /"]
-        assert one.mark({"id": "17", "kind": "connection"}) == {
+        assert mark(one, {"id": "17", "kind": "connection"}) == {
             "id": "1:17",
             "kind": "connection",
             "worker": 1,
