@@ -125,11 +125,32 @@ def test_a_row_back_to_its_own_state_is_listed_and_has_no_loop_of_an_arrow() -> 
     assert ("REFUSING", "REFUSING") not in edges(dot)
 
 
-def test_the_three_phrases_of_a_connection_are_tinted_groups() -> None:
+def test_the_three_phrases_of_a_connection_are_explained_tints() -> None:
     dot = to_dot(PICTURES["connection"])
-    assert dot.count("subgraph cluster_") == 3
     assert all(phrase in dot for phrase in ("reading request", "querying backend", "sending response"))
-    assert "subgraph" not in to_dot(PICTURES["process"])
+    tints = dict(re.findall(r'^  (\w+) \[label=<<TABLE [^>]*BGCOLOR="(#\w+)"', dot, re.MULTILINE))
+    assert tints["READING_HEAD"] == tints["READING_BODY"] == tints["AWAITING_REQUEST"]
+    assert len({tints[state] for state in ("READING_HEAD", "HALF_CLOSED", "PRODUCING", "LINGERING")}) == 4
+    assert all(tint == "#ffffff" for tint in re.findall(r'BGCOLOR="(#f\w+)">', to_dot(PICTURES["process"])))
+
+
+@each_picture
+def test_what_stands_beside_the_usual_path_stands_in_one_column(picture: Picture) -> None:
+    """At 900 pixels, as a README shows it, letters of 9.5 pt are 7 pixels high or higher."""
+    graph = pygraphviz.AGraph(string=to_dot(picture))
+    graph.layout("dot")
+    assert float(graph.graph_attr["bb"].split(",")[2]) <= 1180
+
+
+def test_where_the_usual_path_forks_only_its_first_way_is_bold() -> None:
+    drawn = edges(to_dot(PICTURES["upstream"]))
+    bold = {ends for ends, several in drawn.items() if any("penwidth=3.2" in attributes for attributes in several)}
+    assert bold == {
+        ("CONNECTING", "SENDING_REQUEST"),
+        ("SENDING_REQUEST", "AWAITING_RESPONSE"),
+        ("AWAITING_RESPONSE", "IDLE"),
+        ("IDLE", "SENDING_REQUEST"),
+    }
 
 
 def test_beginning_and_end_are_marked() -> None:
