@@ -139,6 +139,9 @@ class JSONRequests:
 
 # --- console
 
+WORTH_TELLING = 0.001
+"""Seconds from which on a line for people tells how long a state lasted: a quick request's line fits 120 columns."""
+
 _LEVELS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
 _STATUSES = {1: "36", 2: "32", 3: "36", 4: "33", 5: "31"}
 
@@ -210,10 +213,10 @@ class ConsoleRequests:
     ) -> None:
         stamp, answer = self._stamp(), f"{status or '-':<8}"
         tail = f"{self._of}peer={shown(peer)} id={shown(exchange)} in={bytes_in}"
-        # The wait for the request is the client's time, not the exchange's: it is listed, but not in the sum.
+        # The wait for the request is the client's time, not the exchange's: it is neither in the sum nor listed.
         busy = 1000 * (sum(spent) - spent[WAITING])
-        for state, seconds in zip(STATES, spent, strict=True):
-            if seconds:
+        for place, (state, seconds) in enumerate(zip(STATES, spent, strict=True)):
+            if seconds >= WORTH_TELLING and place != WAITING:
                 tail += f" {state}={seconds * 1000:.3f}"
         if upstream:
             tail += f" upstream={shown(upstream)}"

@@ -174,11 +174,16 @@ def test_a_request_is_columns() -> None:
         "peer=127.0.0.1:5000",
         "id=7-3",
         "in=0",
-        "awaiting_request=12.000",
-        "querying_backend=0.123",
-        "sending_response=0.500",
     ]
     assert second.endswith(" end=client\n")
+
+
+def test_a_quick_request_fits_120_columns_and_a_slow_one_says_in_which_state_it_was() -> None:
+    quick = console_request("2f957c0c-1234-12", "203.0.113.255:55816", "GET", "/orders/1", 200, 450, 34567, SPENT, None)
+    assert len("09:38:57.592  " + quick.partition("  ")[2].rstrip()) <= 120  # a terminal is told the local time
+    slow = spent(awaiting_request=12.0, querying_backend=1500.0, sending_response=0.5)
+    words = console_request("7-3", "127.0.0.1:5000", "GET", "/", 200, 0, 345, slow, None).split()
+    assert words[-2:] == ["in=0", "querying_backend=1500.000"]
 
 
 def test_a_request_without_an_answer_has_a_dash_for_its_status() -> None:
