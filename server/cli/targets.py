@@ -134,8 +134,13 @@ def _unknown(target: str) -> str:
 
 
 def _mail_site(url: str | None, limits: Limits) -> Target:
-    if (url or "").partition("://")[0] in ("postgresql", "postgres"):
+    scheme, separator, _ = (url or "").partition("://")
+    if scheme in ("postgresql", "postgres"):
         return _mail_in_postgres(url or "")
+    if separator and scheme != "sqlite":  # the rest may hold a password
+        raise TargetError(
+            f"--database {scheme}://...: use sqlite:///PATH, sqlite:///:memory: or postgresql://USER@HOST/NAME"
+        )
     from clerestory.handlers.backends.sqlite import Database, parse_url
     from clerestory.handlers.mail.site import mail_site
     from clerestory.handlers.mail.sqlite import SQLiteMail

@@ -246,11 +246,16 @@ def test_the_built_in_site_is_kept_in_the_database_that_is_named(here: Path) -> 
     found.close()
 
 
-@pytest.mark.parametrize("url", ["mail.db", "sqlite:", "mysql://host/db", "sqlite://host/db"])
+@pytest.mark.parametrize("url", ["mail.db", "sqlite:", "sqlite://host/db"])
 def test_a_database_url_that_is_not_understood_shows_one_that_is(url: str) -> None:
     said = refusal(None, database=url)
     assert said.startswith(f"--database {url}: ")
     assert "sqlite:///PATH" in said
+
+
+def test_a_database_of_another_kind_is_told_both_that_are_known_and_not_its_password() -> None:
+    said = refusal(None, database="mysql://root:secret@db/mail")
+    assert said == "--database mysql://...: use sqlite:///PATH, sqlite:///:memory: or postgresql://USER@HOST/NAME"
 
 
 @pytest.mark.parametrize(
