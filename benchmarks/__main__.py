@@ -33,9 +33,10 @@ SUITES = (
     "databases",
     "proxy",
     "reload",
+    "http2",
 )
 LOADED = {"servers", "connections", "observability", "files", "layers", "databases", "proxy"}
-WITH_PEERS = {"servers", "connections", "syscalls", "databases", "proxy", "reload"}
+WITH_PEERS = {"servers", "connections", "syscalls", "databases", "proxy", "reload", "http2"}
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -6,6 +6,7 @@ It does the work of `benchmarks.work`, as every peer's application does; a file 
 from benchmarks import work
 from clerestory.handlers.api.errors import HTTPError
 from clerestory.handlers.api.messages import Fields, Request, Response
+from clerestory.handlers.backends.timer import sleep
 from clerestory.handlers.router import Router
 from clerestory.handlers.static.files import StaticFiles
 
@@ -28,6 +29,13 @@ def email(_request: Request, number: int) -> Response:
     if found is None:
         raise HTTPError(404)
     return Response(found, 200, JSON)
+
+
+@app.get("/wait")
+async def wait(_request: Request) -> Response:
+    """Nothing, for an hour."""
+    await sleep(3600)
+    return Response(b"")
 
 
 @app.post("/echo")

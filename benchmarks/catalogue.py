@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import machine, work
@@ -339,8 +340,34 @@ DATABASES = (
         settings="uvicorn, uvloop, httptools; a plain endpoint in its thread pool; eight threads suit it best",
     ),
 )
+HTTP2_FIXED = (*OURS_FIXED, "--h2c")
+HTTP2 = (
+    Entry("Clerestory, router", ours(*HTTP2_FIXED), Kind.OURS, settings="plain Python; history and histograms on"),
+    Entry(
+        "Clerestory, ASGI",
+        ours(*HTTP2_FIXED, "--interface", "asgi", target=ASGI),
+        Kind.OURS,
+        settings="plain Python; the application that the peers have",
+    ),
+    Entry(
+        "hypercorn, HTTP/2",
+        peer("hypercorn", ASGI, "-c", "file:benchmarks/peers/hypercorn.py", bind="-b 127.0.0.1:{port}"),
+        needs=("hypercorn", "uvloop"),
+        settings="the library h2, as ours; uvloop, no worker process",
+    ),
+    Entry(
+        "granian, HTTP/2",
+        peer(
+            "granian", ASGI, "--interface", "asginl", "--loop", "uvloop",
+            *("2" if word == "1" and before == "--http" else word for before, word in pairwise(("", *GRANIAN_FIXED))),
+            bind=GRANIAN,
+        ),
+        needs=("granian", "uvloop"),
+        settings="Rust, hyper; one worker, one runtime thread, uvloop",
+    ),
+)  # fmt: skip
 BY_NAME = {entry.name: entry for entry in ENTRIES}
-EVERY_NAME = BY_NAME | {entry.name: entry for entry in DATABASES}
+EVERY_NAME = BY_NAME | {entry.name: entry for entry in (*DATABASES, *HTTP2)}
 
 
 def choose(only: tuple[str, ...], entries: tuple[Entry, ...] = ENTRIES) -> list[Entry]:

@@ -3,6 +3,7 @@
 A file is handed to the server where it offers `http.response.pathsend`, else it is read and sent in pieces.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     elif path.startswith("/emails/"):
         found = work.email(int(path[8:]))
         await _answer(send, 200 if found else 404, found or b"", JSON)
+    elif path == "/wait":
+        await asyncio.sleep(3600)
     elif path == "/echo":
         await _answer(send, 200, await _body(receive), BINARY)
     elif path.startswith("/files/") and (file := work.file(path[7:])):

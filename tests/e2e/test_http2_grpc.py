@@ -5,12 +5,13 @@ Unary calls, streams one way and both ways, an error, and a call that its client
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Start
-from tests.support.http2 import HTTP2Client, head
+from tests.support.http2 import Answer, HTTP2Client, head
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
 
@@ -126,11 +127,15 @@ def test_a_stream_of_the_client_s(client: HTTP2Client) -> None:
     assert answer.trailers[1] == (b"grpc-message", b"500 messages")
 
 
+def _has(answer: Answer, count: int) -> bool:
+    return len(messages(answer.body)) == count
+
+
 def test_streams_both_ways_take_turns(client: HTTP2Client) -> None:
     number = call(client, b"Reverse", b"first", end=False)
     answer = client.answer(number)
     for count in range(1, 6):
-        client.until(lambda wanted=count: len(messages(answer.body)) == wanted)
+        client.until(partial(_has, answer, count))
         client.send(number, framed(b"next %d" % count), end=count == 5)
     client.whole(number)
     assert messages(answer.body)[:2] == [b"tsrif", b"1 txen"]
