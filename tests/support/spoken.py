@@ -19,6 +19,12 @@ async def square(request: Request, n: int) -> Response:
     return Response(b"%d" % (n * n))
 
 
+@router.get("/wait")
+async def wait(request: Request) -> Response:
+    await sleep(60)
+    return Response(b"")
+
+
 @router.get("/zeros/{size:int}")
 def zeros(request: Request, size: int) -> Response:
     return Response(bytes(size))
