@@ -1,4 +1,4 @@
-"""A counter-example as recordings, one for each machine: `clerestory replay FILE` walks them, and the page plays them.
+"""A counter-example as recordings, one for each machine: `clerestory replay FILE` walks them.
 
 A recording has the form of those of the x-ray (server.xray.exports). Its times are the numbers of the events, and
 behind the point those of the rows in that turn: the world knows no seconds. Where a fault was found in tables that were

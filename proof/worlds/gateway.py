@@ -176,7 +176,7 @@ def _backend(i: int, *, many: bool = False) -> Backend:
         fed = f"fed{i} = body{i} > 0\nsafe{i} = {safe}\n"
         start.append(Way("", fed + _begin(i), f"not alive(s{i}) and begun{i} == 0 and acc{i} == 1 and ask{i} == 0"))
     ask = f"ask{i}"
-    wait = Way("", f"op{i} = 1", f"{ask} == 2 and got{i} == 0 and begun{i} == 1")
+    wait = Way("", f"op{i} = 1", f"{ask} == 2 and got{i} == 0" + f" and begun{i} == 1" * (not many))
     take = f"""
 got{i} = 0
 if owner == {i + 1}:

@@ -1,10 +1,12 @@
 """The machines of the server together: every promise of every small world is kept, and every world can fail."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from clerestory.server.xray.exports.replay import load, replay
 from clerestory.statemachines import listener, postgres, process, upstream, work
 from clerestory.statemachines.contract import Name, Table
 from proof.catalogue import quick
@@ -75,17 +77,32 @@ def test_a_fault_in_a_table_is_found(world: World, table: Table, what: str) -> N
     assert fault.what.startswith(what)
 
 
-def test_a_counter_example_is_a_recording_for_each_machine_that_replay_walks(tmp_path: object) -> None:
+def test_a_counter_example_is_a_recording_for_each_machine_that_replay_walks(tmp_path: Path) -> None:
     """A silent action changes nothing that a table says of itself: its recordings agree with the table that runs."""
-    from pathlib import Path
-
     world = gateway(1, 1, 1).with_table(silent(upstream.TABLE, "give_up"))
     fault = Explorer(world).explore().fault
     assert fault is not None
     assert set(recordings(world, fault)) == {"c0", "u"}
-    for path in write(world, fault, Path(str(tmp_path)) / "made"):
-        text = path.read_text()
-        assert "transitions agree with the table of" in replay(load(text))
+    for path in write(world, fault, tmp_path / "made"):
+        command = [sys.executable, "-m", "clerestory", "replay", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "transitions agree with the table of" in done.stdout
+
+
+def test_a_counter_example_of_rows_that_there_are_not_is_refused_by_replay(tmp_path: Path) -> None:
+    """The table with the fault leads elsewhere: the recording disagrees with the table that runs, and says where."""
+    rows = tuple(
+        replace(row, dest=row.source) if row.trigger == "CALLER_LEFT" and row.source == "AWAITING_RESPONSE" else row
+        for row in upstream.TABLE.rows
+    )
+    world = gateway(1, 0, 0).with_table(replace(upstream.TABLE, rows=rows))
+    fault = Explorer(world).explore().fault
+    assert fault is not None
+    (path,) = [one for one in write(world, fault, tmp_path) if one.name == "gateway-u.json"]
+    command = [sys.executable, "-m", "clerestory", "replay", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "CALLER_LEFT" in done.stdout + done.stderr
 
 
 def test_most_mutants_are_found_and_every_kind_is_made() -> None:

@@ -45,6 +45,8 @@ def install() -> None:
     make = Engine.__init__
     folder = os.environ.get("CLERESTORY_WALKS")
     walks = Walks() if folder else None
+    if walks is not None:
+        walks.note_births()
 
     def made(engine: Engine, table: Table, model: type, *more: Any, **named: Any) -> None:
         make(engine, table, model, *more, **named)
@@ -96,13 +98,16 @@ class Walks:
     def __init__(self) -> None:
         self.lines: list[list[object]] = []
         self._numbers: dict[int, int] = {}
+        """Of each machine that has moved, or that was noted when it was made."""
         self._made = 0
+
+    def note_births(self) -> None:
+        """Note every machine that is made from now on."""
         make = Machine.__init__
 
         def made(machine: Machine, engine: Engine, descriptor: int) -> None:
             make(machine, engine, descriptor)
-            self._made += 1
-            self._numbers[id(machine)] = self._made
+            self._numbers.pop(id(machine), None)
             self._note(machine, engine.table, -1)
 
         Machine.__init__ = made  # type: ignore[method-assign, assignment]
@@ -110,19 +115,26 @@ class Walks:
     def hold(self, engine: Engine) -> None:
         """Note what the machines of `engine` pass: each row's action is called once for it."""
         for number, edge in enumerate(engine.edges):
-            edge.action = self._noted(number, engine.table, edge.action)
+            edge.action = self._noted(number, engine.table, edge.action, final=edge.dest.final)
 
-    def _noted(self, number: int, table: Table, call: Callable[..., Name | None]) -> Callable[..., Name | None]:
+    def _noted(
+        self, number: int, table: Table, call: Callable[..., Name | None], *, final: bool
+    ) -> Callable[..., Name | None]:
         def noted(machine: Machine) -> Name | None:
             line = self._note(machine, table, number)
             trigger = call(machine)
             line[-1] = trigger or "-"
+            if final:
+                self._numbers.pop(id(machine), None)
             return trigger
 
         return noted
 
     def _note(self, machine: Machine, table: Table, row: int) -> list[object]:
-        line: list[object] = [threading.get_ident(), self._numbers[id(machine)], table.name, row, "-"]
+        number = self._numbers.get(id(machine))
+        if number is None:
+            self._made = number = self._numbers[id(machine)] = self._made + 1
+        line: list[object] = [threading.get_ident(), number, table.name, row, "-"]
         if len(self.lines) < MOST:
             self.lines.append(line)
         return line

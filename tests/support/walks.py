@@ -29,11 +29,20 @@ def traces(folder: Path) -> list[list[Step]]:
     """The traces of the loops that served, of all processes that wrote to `folder`."""
     found = []
     for path in sorted(folder.glob("*.walks")):
-        loops: dict[str, list[Step]] = {}
+        loops: dict[str, list[list[str]]] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
-            thread, machine, table, row, hands = line.split()
-            loops.setdefault(thread, []).append(Step(machine, table, int(row), hands.replace("-", "")))
-        found += [trace for trace in loops.values() if any(step.table == "process" for step in trace)]
+            noted = line.split()
+            loops.setdefault(noted[0], []).append(noted)
+        noted_of = map(trace_of, loops.values())
+        found += [trace for trace in noted_of if any(step.table == "process" for step in trace)]
+    return found
+
+
+def trace_of(lines: Iterable[Sequence[object]]) -> list[Step]:
+    """The trace of what tests.support.held has noted."""
+    found = []
+    for _, machine, table, row, hands in lines:
+        found.append(Step(str(machine), str(table), int(str(row)), str(hands).replace("-", "")))
     return found
 
 
