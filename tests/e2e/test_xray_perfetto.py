@@ -112,10 +112,10 @@ def test_the_perfetto_ui_opens_a_trace_and_shows_every_stay_and_trigger(
         ("state", "QUERYING_BACKEND", "not yet"),
         ("trigger", "HEAD_RECEIVED", ""),
     ]
-    assert {(thread, process) for *_, thread, process in found} == {("connection", "clerestory")}
+    assert {(thread, process) for *_, thread, process in found} == {(shown["request"], "clerestory")}
     assert found[1][2] >= 0.5e9
     assert found[1][4] == shown["received"][1]
-    page.wait_for_selector("text=connection 1")
+    page.wait_for_selector(f"text={shown['request']} 1")
     page.screenshot(path=tmp_path / "perfetto.png")
     page.close()
 

@@ -132,7 +132,7 @@ def as_perfetto(one: Recording, *, secrets: bool = False) -> str:
 
     A stay begins with the very figure that the one before it ends with: a viewer drops those that overlap."""
     thread = {"pid": os.getpid(), "tid": one.number or one.descriptor}
-    name = one.engine.table.name  # the viewer puts the number behind it
+    name = request_of(one, secrets=secrets) or one.engine.table.name  # the viewer puts the number behind it
     events: list[dict[str, Any]] = [
         {"ph": "M", "name": "process_name", "pid": thread["pid"], "args": {"name": "clerestory"}},
         {"ph": "M", "name": "thread_name", **thread, "args": {"name": name}},

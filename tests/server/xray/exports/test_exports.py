@@ -120,6 +120,15 @@ def test_as_perfetto_is_of_chromes_trace_event_format(ended: Recording, unfinish
                 assert event["s"] in ("t", "p", "g")
 
 
+def test_a_trace_is_named_by_its_request_where_there_is_one(ended: Recording) -> None:
+    def name(one: Recording) -> str:
+        (found,) = [event for event in json.loads(as_perfetto(one))["traceEvents"] if event["name"] == "thread_name"]
+        return str(found["args"]["name"])
+
+    assert name(ended) == "GET /emails/7?..."
+    assert name(replace(ended, request="")) == "connection"
+
+
 def test_the_stays_of_a_trace_follow_each_other_without_a_gap(ended: Recording) -> None:
     stays = [event for event in json.loads(as_perfetto(ended))["traceEvents"] if event["ph"] == "X"]
     assert [(one["name"], one["ts"], one["dur"]) for one in stays] == [
