@@ -32,7 +32,7 @@ def answer(row: Any) -> Any:
 @asynccontextmanager
 async def asyncpg_pool(app: Any) -> AsyncIterator[None]:
     """Without asyncpg's reset after each query, which is one more way to the server and back."""
-    import asyncpg  # type: ignore[import-not-found, unused-ignore]
+    import asyncpg  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     class Connection(asyncpg.Connection):  # type: ignore[misc, unused-ignore]
         __slots__ = ()

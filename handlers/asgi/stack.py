@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+from clerestory.handlers.asgi.pools import awaited_from
+
 DEEPEST = 256
 """Steps followed at most."""
 _BETWEEN = ("async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper")
@@ -42,7 +44,11 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 def is_library(file: str) -> bool:
     """Whether a file is the standard library's, installed, ours, or none at all."""
-    return file.startswith((*_PREFIXES, _HERE, "<")) or f"{os.sep}site-packages{os.sep}" in file
+    return (
+        file.startswith((*_PREFIXES, _HERE, "<"))
+        or file.endswith(".pyx")  # Cython's code knows its file by a path within its package
+        or f"{os.sep}site-packages{os.sep}" in file
+    )
 
 
 def frames_of(coroutine: Any) -> Iterator[tuple[FrameType | None, Any]]:
@@ -137,6 +143,9 @@ def short(file: str) -> str:
 
 def _awaited(task: "asyncio.Task[Any]", frames: list[FrameType], last: Any, depth: int) -> str:
     """What the innermost frame waits for, by the library that it belongs to."""
+    said = awaited_from(frames)
+    if said:
+        return said
     for frame in reversed(frames[-8:]):
         said = _by_frame(frame, depth)
         if said:
