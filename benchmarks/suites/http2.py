@@ -73,14 +73,11 @@ def held(server: Server, connections: int, streams: int) -> tuple[float, float]:
     try:
         sizes = []
         for first in (h2.beginning(), h2.asking(streams, WAIT)):
-            warm = h2.Wire(server.port, first)
-            warm.settle()
-            wires.append(warm)
-            before = server.memory().own
-            made = [h2.Wire(server.port, first) for _ in range(connections)]
-            wires += made
-            for wire in made:
-                wire.settle()
+            before = 0
+            for number in range(connections + 1):  # the first is not counted
+                wires.append(h2.Wire(server.port, first))
+                wires[-1].settle()
+                before = before if number else server.memory().own
             sizes.append((server.memory().own - before) / connections)
         return sizes[0], (sizes[1] - sizes[0]) / streams
     finally:

@@ -34,6 +34,9 @@ NO_RFC7540_PRIORITIES = 0x9
 REMEMBERED = 256
 """Streams that have ended of which the library remembers how."""
 
+LOOKED_AT = 64
+"""Streams that the library holds, below which it does not look for those that have ended."""
+
 SLACK = 1 << 20
 """Streams beyond ours that the library lets be open: it is we who refuse one too many, and that stream alone."""
 
@@ -56,6 +59,17 @@ class _Stream(H2Stream):
 
 class _Connection(H2Connection):
     MAX_CLOSED_STREAMS = REMEMBERED
+    _looked_at = LOOKED_AT
+
+    @property
+    def open_inbound_streams(self) -> int:
+        """The library counts all streams for each that begins, and forgets those that have ended. Too many are ours to
+        refuse, so they are looked through only when there are twice as many as were open the last time."""
+        if len(self.streams) < self._looked_at:
+            return 0
+        count: int = self._open_streams(1)
+        self._looked_at = max(LOOKED_AT, 2 * count)
+        return count
 
     def _begin_new_stream(self, *arguments: Any, **named: Any) -> H2Stream:
         stream = super()._begin_new_stream(*arguments, **named)

@@ -8,6 +8,7 @@ end, space or control byte where HTTP/1.1 has one of its own, what is read is ex
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from clerestory.handlers.api.messages import Request
 from clerestory.handlers.wire.grammar import is_token, is_value
@@ -26,6 +27,9 @@ PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path"})
 """Section 8.3.1."""
 PROTOCOL = b":protocol"
 """RFC 8441 section 4."""
+
+KEPT, LONGEST_KEPT = 128, 512
+"""Heads of responses whose fields are known, and the bytes of one at most."""
 
 _is_lower = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++").fullmatch
 _is_visible = re.compile(rb"[\x21-\x7e]++").fullmatch
@@ -183,13 +187,20 @@ def check_trailers(headers: Headers) -> None:
             raise Refusal(400, f"{_shown(name)} is not allowed in a trailer section.")
 
 
-def response_fields(head: bytes) -> list[tuple[bytes, bytes]]:
-    """The field section of a response's head, which has been written for HTTP/1.1."""
+def response_fields(head: bytes) -> Headers:
+    """The field section of a response's head as HTTP/1.1 has it. Within a second, short ones repeat."""
+    return _remembered(head) if len(head) <= LONGEST_KEPT else _response_fields(head)
+
+
+def _response_fields(head: bytes) -> tuple[tuple[bytes, bytes], ...]:
     lines = head.split(b"\r\n")
     status = lines[0][9:12]
     found = [(b":status", status if status != b"101" else b"200")]  # RFC 8441 section 5
     found += fields_of(lines[1:])
-    return found
+    return tuple(found)
+
+
+_remembered = lru_cache(KEPT)(_response_fields)
 
 
 def fields_of(lines: Iterable[bytes]) -> list[tuple[bytes, bytes]]:

@@ -11,7 +11,7 @@ from clerestory.handlers.api.messages import File
 from clerestory.handlers.wire.transport import FileUnreadableError
 from clerestory.server.connection.sender import check_file, close_file
 from clerestory.server.http2.codec import Codec
-from clerestory.server.http2.heads import fields_of, response_fields
+from clerestory.server.http2.heads import Headers, fields_of, response_fields
 
 
 class Left(Enum):
@@ -28,7 +28,7 @@ class Outbox:
     __slots__ = ("_body", "_fields", "_file", "_trailers", "sent")
 
     def __init__(self) -> None:
-        self._fields: list[tuple[bytes, bytes]] | None = None
+        self._fields: Headers | None = None
         self._body: bytes | memoryview = b""
         self._file: File | None = None
         self._trailers = b""

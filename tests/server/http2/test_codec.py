@@ -7,7 +7,7 @@ from h2.events import DataReceived, RequestReceived, StreamReset
 from h2.settings import SettingCodes
 
 from clerestory.server.config import Limits
-from clerestory.server.http2.codec import NO_RFC7540_PRIORITIES, REMEMBERED, Codec, list_size
+from clerestory.server.http2.codec import LOOKED_AT, NO_RFC7540_PRIORITIES, REMEMBERED, Codec, list_size
 from clerestory.server.http2.frames import PREFACE, PROTOCOL_ERROR, Frames, Violation
 from tests.server.http2.support import head
 
@@ -109,3 +109,19 @@ def test_how_streams_have_ended_is_remembered_of_so_many() -> None:
 
 def test_the_preface_is_not_awaited_twice() -> None:
     assert PREFACE not in Pair().codec.take()
+
+
+@pytest.mark.parametrize("open_ones", [0, 50])
+def test_streams_that_have_ended_are_forgotten_and_few_are_held_besides_the_open_ones(open_ones: int) -> None:
+    pair = Pair()
+    library = pair.codec._library
+    most = 0
+    for number in range(1, 2 * 1000, 2):
+        pair.client.send_headers(number, head(b"GET"), end_stream=True)
+        pair.exchange()
+        if number >= 2 * open_ones:
+            pair.codec.send_head(number, [(b":status", b"200")], True)
+            pair.exchange()
+        most = max(most, len(library.streams))
+    assert most <= 1 + max(LOOKED_AT, 2 * (open_ones + 1))
+    assert sum(stream.open for stream in library.streams.values()) == open_ones

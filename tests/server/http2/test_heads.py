@@ -10,7 +10,7 @@ from clerestory.server.config import Limits
 from clerestory.server.http import codec_for
 from clerestory.server.http.gate import Refusal
 from clerestory.server.http.reading import HeadReader
-from clerestory.server.http2.heads import HTTP_2, Heads, check_trailers, fields_of, response_fields
+from clerestory.server.http2.heads import HTTP_2, LONGEST_KEPT, Heads, check_trailers, fields_of, response_fields
 
 M, S, A, P = b":method", b":scheme", b":authority", b":path"
 USUAL = [(M, b"GET"), (S, b"http"), (A, b"site"), (P, b"/a?b=c")]
@@ -190,7 +190,7 @@ def test_trailers_have_nothing_that_frames_or_routes() -> None:
 
 def test_a_response_s_head_loses_what_is_about_a_connection() -> None:
     head = b"HTTP/1.1 404 Not Found\r\nx: y: z\r\nconnection: close, upgrade\r\ntransfer-encoding: chunked\r\n\r\n"
-    assert response_fields(head) == [(b":status", b"404"), (b"x", b"y: z")]
+    assert response_fields(head) == ((b":status", b"404"), (b"x", b"y: z"))
     assert fields_of(b"a: b\r\n".split(b"\r\n")) == [(b"a", b"b")]
 
 
@@ -239,4 +239,12 @@ def test_where_it_is_not_offered_there_is_no_protocol() -> None:
 
 def test_what_is_accepted_is_a_200() -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nx: y\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-    assert response_fields(head) == [(b":status", b"200"), (b"x", b"y")]
+    assert response_fields(head) == ((b":status", b"200"), (b"x", b"y"))
+
+
+def test_short_heads_of_responses_are_remembered_and_long_ones_are_not() -> None:
+    short = b"HTTP/1.1 200 OK\r\nx: y\r\n\r\n"
+    long = b"HTTP/1.1 200 OK\r\nx: %b\r\n\r\n" % (b"y" * LONGEST_KEPT)
+    assert response_fields(short) is response_fields(bytes(bytearray(short)))
+    assert response_fields(long) is not response_fields(long)
+    assert response_fields(long) == response_fields(long)
