@@ -61,7 +61,7 @@ def tunnels() -> World:
         ],
         [
             "one client with one request, an upgrade",
-            "an answer that is none has no body",
+            "an answer that is no upgrade has no body",
             "at most one read waits a way",
         ],
     )
