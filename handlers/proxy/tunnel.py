@@ -83,6 +83,10 @@ class Side:
         waits = Interest(max(interest_set, 0)).phrase() if interest_set else Interest.HANG_UP.phrase()
         return f"{self.end.title()} {machine.state} <- fd {machine.descriptor} {waits}"
 
+    def keeps_time(self) -> bool:
+        """As Operation.keeps_time: a tunnel has no deadline but those of its ends."""
+        return False
+
 
 class Way:
     """One direction. `waiting` was read from its source and not yet taken by its sink; `ended` says that this was its

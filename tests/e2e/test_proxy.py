@@ -223,9 +223,9 @@ INSIDE_THE_BODY: dict[str, tuple[bytes, Fault]] = {
 
 @pytest.fixture(scope="module")
 def wrong(choices: list[str]) -> Iterator[tuple[Played, ServerProcess]]:
-    """An upstream played by hand, and a proxy before it."""
+    """An upstream played by hand, and a proxy before it that goes on to use its connections, whatever they bring."""
     upstream = Played()
-    proxy = ServerProcess(*choices, target=upstream.url)
+    proxy = ServerProcess(*choices, "--upstream-max-unrequested", "0", target=upstream.url)
     try:
         yield upstream, proxy
         proxy.finish()
