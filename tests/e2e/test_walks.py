@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from clerestory.statemachines import connection, process, upstream
+from clerestory.statemachines import connection, process, slot, upstream
 from clerestory.statemachines.contract import Table
 from proof.traces import Step
 from tests.conftest import Start
 from tests.support.client import Client, chunked, clients, request
 from tests.support.server import ServerProcess
-from tests.support.walks import held, traces
+from tests.support.walks import held, told_first, traces
 
 
 @pytest.fixture
@@ -125,3 +125,16 @@ def test_a_connection_to_the_upstream_that_two_have_is_refused(recorded: list[St
     sends = number(upstream.TABLE, "CONNECTING", "CONNECTED", "SENDING_REQUEST")
     (at,) = places(recorded, upstream.TABLE, sends)
     assert [one.partition(":")[0] for one in held([*recorded[: at + 1], *recorded[at:]])[1]] == ["gateway"]
+
+
+def test_a_write_may_come_before_all_are_told() -> None:
+    """As in a turn that takes long: the slot hears of its connection when a request has been written on it already."""
+    freed = [
+        Step("u", "upstream", number(upstream.TABLE, "AWAITING_RESPONSE", "ANSWER_ENDED", "IDLE"), "REQUEST_GIVEN"),
+        Step("u", "upstream", number(upstream.TABLE, "IDLE", "REQUEST_GIVEN", "SENDING_REQUEST")),
+    ]
+    written = Step("u", "upstream", number(upstream.TABLE, "SENDING_REQUEST", "OUTPUT_FLUSHED", "AWAITING_RESPONSE"))
+    told = Step("s", "upstream_slot", number(slot.UPSTREAM, "WAITING", "SLOT_FREED", "DONE"))
+    answered = Step("u", "upstream", number(upstream.TABLE, "AWAITING_RESPONSE", "ANSWER_ENDED", "IDLE"))
+    assert told_first([*freed, written, told, answered]) == [*freed, told, written, answered]
+    assert told_first([*freed, told, written, answered]) == [*freed, told, written, answered]

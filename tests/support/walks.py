@@ -24,6 +24,9 @@ LEFT_OUT = ("HANDSHAKING", "TUNNELLING")
 
 STEPS = 3_000
 
+TOLD = ("SLOT_FREED", "BACKEND_ANSWERED")
+"""Triggers of messages that another machine's walk has sent."""
+
 
 def traces(folder: Path) -> list[list[Step]]:
     """The traces of the loops that served, of all processes that wrote to `folder`."""
@@ -48,6 +51,7 @@ def trace_of(lines: Iterable[Sequence[object]]) -> list[Step]:
 
 def held(trace: Sequence[Step]) -> tuple[list[str], list[str]]:
     """The worlds that `trace` was held against, and what these refuse of it."""
+    trace = told_first(trace)
     tried, refused = [], []
     for name, follower in _fitting(trace):
         try:
@@ -58,6 +62,31 @@ def held(trace: Sequence[Step]) -> tuple[list[str], list[str]]:
         if followed.refused:
             refused.append(f"{name}: {followed.refused}")
     return tried, refused
+
+
+def told_first(trace: Sequence[Step]) -> list[Step]:
+    """The same, with those who are told of something before what is written meanwhile: in a long turn the loop writes
+    what was put off (Loop.defer_write) before it has told all, which the worlds do in the next turn."""
+    walks: list[list[Step]] = []
+    for step in trace:
+        if walks and walks[-1][-1].machine == step.machine and walks[-1][-1].hands:
+            walks[-1].append(step)
+        else:
+            walks.append([step])
+    found: list[list[Step]] = []
+    for walk in walks:
+        at = len(found)
+        if _trigger(walk[0]) in TOLD:
+            while (
+                at and _trigger(found[at - 1][-1]) == "OUTPUT_FLUSHED" and found[at - 1][0].machine != walk[0].machine
+            ):
+                at -= 1
+        found.insert(at, walk)
+    return [step for walk in found for step in walk]
+
+
+def _trigger(step: Step) -> str:
+    return str(TABLES[step.table].rows[step.row].trigger) if step.row != BORN else ""
 
 
 def _fitting(trace: Sequence[Step]) -> Iterable[tuple[str, Follower]]:
