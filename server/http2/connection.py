@@ -183,9 +183,9 @@ class Connection(Machine):
         if self.accepts(T.OUTPUT_READY):
             self.service.loop.tell(self, T.OUTPUT_READY)
 
-    def was_taken(self, stream: Stream, size: int, *, more: bool) -> None:
+    def was_taken(self, stream: Stream, size: int, opens: int) -> None:
         """As Carrying.was_taken."""
-        self._intake.was_taken(stream, size, more)
+        self._intake.was_taken(stream, size, opens)
         if self.codec.output:
             self.wants_send()
 

@@ -5,22 +5,27 @@ Content-Length is held against the data (RFC 9113 section 8.1.1), and both again
 
 from clerestory.server.http.gate import Refusal
 
+PART = 16 * 1024
+"""Bytes by which a window is opened at least, a quarter of the smallest. Were it opened by whatever is taken, a client
+that sends as much as it may would send ever smaller pieces (RFC 9113 section 6.9.1 leaves that to the receiver)."""
+
 UNBOUNDED = 1 << 62
 """Of what has no length: a tunnel."""
 
 
 class Inbox:
     """One stream's. `received` counts the body's bytes, `unread` those of the window that were not taken: with padding.
-    `has_ended` says that the client has ended its side."""
+    `has_ended` says that the client has ended its side; `unopened` are bytes that were taken, and by which the window
+    was not opened yet."""
 
-    __slots__ = ("_offence", "_pieces", "expected", "has_ended", "received", "unread")
+    __slots__ = ("_offence", "_pieces", "expected", "has_ended", "received", "unopened", "unread")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._offence: Refusal | None = None
         self.expected: int | None = None
         """How long the body says that it is."""
-        self.received = self.unread = 0
+        self.received = self.unread = self.unopened = 0
         self.has_ended = False
 
     def __bool__(self) -> bool:
@@ -43,6 +48,15 @@ class Inbox:
             self._offence = offence
         elif self.expected is not None and self.received < self.expected:
             self._offence = Refusal(400, f"The body is shorter than its Content-Length of {self.expected}.")
+
+    def taken(self) -> tuple[int, int]:
+        """All that had come has been taken: how many bytes of the window that was, and by how many to open it."""
+        size, self.unread = self.unread, 0
+        self.unopened += size
+        if self.has_ended or self.unopened < PART:
+            return size, 0
+        opens, self.unopened = self.unopened, 0
+        return size, opens
 
     def take(self, limit: int) -> bytes | None:
         """All that there is; b"" at the end, None where there is nothing yet. Raises Refusal: 413 where the body is, or

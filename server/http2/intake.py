@@ -190,11 +190,11 @@ class Intake:
 
     # --- flow control
 
-    def was_taken(self, stream: Stream, size: int, more: bool) -> None:
-        """So much of what came on a stream has been taken; there may be `more`."""
+    def was_taken(self, stream: Stream, size: int, opens: int) -> None:
+        """As Carrying.was_taken."""
         self.unread -= size
-        if more:
-            self.codec.open_window(stream.id, size)
+        if opens:
+            self.codec.open_window(stream.id, opens)
         self._open_window()
 
     def _open_window(self) -> None:

@@ -35,8 +35,8 @@ class Carrying(Protocol):
     def wants_send(self) -> None:
         """A frame is there to be sent."""
 
-    def was_taken(self, stream: Any, size: int, *, more: bool) -> None:
-        """So much of what came on a stream has been taken; there may be `more`."""
+    def was_taken(self, stream: Any, size: int, opens: int) -> None:
+        """So much of what came on a stream has been taken; its window is opened by `opens`."""
 
     def stream_ended(self, stream: Any) -> None:
         """It has left the loop."""

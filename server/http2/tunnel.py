@@ -161,8 +161,7 @@ class NearEnd(Channel):
         inbox = self._inbox
         self.input = b""
         if inbox.unread:
-            size, inbox.unread = inbox.unread, 0
-            self._carrier.was_taken(self, size, more=not inbox.has_ended)
+            self._carrier.was_taken(self, *inbox.taken())
 
     def put(self, data: bytes | memoryview) -> int:
         """As End.put: in its turn, as much as there is room for."""

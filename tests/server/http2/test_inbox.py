@@ -3,7 +3,7 @@
 import pytest
 
 from clerestory.server.http.gate import Refusal
-from clerestory.server.http2.inbox import Inbox
+from clerestory.server.http2.inbox import PART, Inbox
 
 
 def inbox_of(expected: int | None = None) -> Inbox:
@@ -73,3 +73,16 @@ def test_what_nobody_takes_is_forgotten() -> None:
     inbox.add(b"ab", 2)
     inbox.clear()
     assert not inbox
+
+
+def test_the_window_is_opened_a_part_at_a_time() -> None:
+    """Else a client that fills it sends ever smaller pieces."""
+    inbox = Inbox()
+    opened = []
+    for _ in range(5):
+        inbox.add(b"x" * 36, PART // 2)
+        opened.append(inbox.taken())
+    assert opened == [(PART // 2, 0), (PART // 2, PART), (PART // 2, 0), (PART // 2, PART), (PART // 2, 0)]
+    inbox.add(b"x", PART)
+    inbox.end()
+    assert inbox.taken() == (PART, 0), "nothing more comes"
