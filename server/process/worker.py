@@ -214,8 +214,9 @@ class Worker(Machine):
         self._overseer.successor_wanted(self)  # unless there are enough
 
     def order_stop(self) -> None:
-        """As Model.order_stop."""
-        self._channel.tell({"order": Order.STOP})
+        """As Model.order_stop. One that has not said that it is ready may have accepted clients by now all the same: it
+        answers these."""
+        self._channel.tell({"order": Order.STOP if self.ready_at is not None else Order.RETIRE})
 
     def abort(self) -> None:
         """As Model.abort."""
