@@ -121,6 +121,8 @@ class ServerProcess:
     def _read_log(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
+            if line == b"\n":  # it ends the line of one that was killed in its turn (server.logging.turns)
+                continue
             with self._changed:
                 try:
                     self.log.append(json.loads(line))
