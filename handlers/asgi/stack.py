@@ -24,6 +24,7 @@ from clerestory.handlers.asgi.pools import awaited_from
 DEEPEST = 256
 """Steps followed at most."""
 _BETWEEN = ("async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper")
+"""Types of what stands between two frames."""
 
 WIDEST = 3
 """Tasks followed one into the other, at most: a gather within a gather."""
@@ -76,14 +77,8 @@ def _first(at: Any, *names: str) -> Any:
 def _through(at: Any) -> Any:
     """What stands between two frames and does not say what it awaits: the step of an asynchronous generator, whose
     generator only the collector of cycles knows."""
-    if type(at).__name__ not in (
-        "async_generator_asend",
-        "async_generator_athrow",
-        "anext_awaitable",
-        "coroutine_wrapper",
-    ):
+    if type(at).__name__ not in _BETWEEN:
         return None
-
     for one in gc.get_referents(at):
         if any(hasattr(one, name) for name in ("ag_frame", "cr_frame", "gi_frame")):
             return one
