@@ -25,7 +25,7 @@ const page = { held: false, beat: /** @type {any} */ (null), dwell: /** @type {a
 const tiles = new Tiles();
 const pictures = new Pictures(view, (state) => filters.toggle(state), (kind) => chooseKind(kind));
 const filters = new Filters(view, changed, closeMatching);
-const table = new Table(view, (row) => detail.open(row.id), changed);
+const table = new Table(view, (id) => detail.open(id), changed);
 const ended = new Ended((id) => detail.open(id));
 const waits = new Waits();
 const detail = new Detail(

@@ -24,7 +24,7 @@ const AIM = 1200;
 export class Table {
   /**
    * @param {import("./filters.js").View} view
-   * @param {(row: any) => void} onOpen
+   * @param {(id: string) => void} onOpen
    * @param {() => void} onChange the view has been changed here
    */
   constructor(view, onOpen, onChange) {
@@ -179,7 +179,7 @@ export class Table {
       found.segment.open = !found.segment.open;
       this.render();
       this.refresh();
-    } else if (found.row) this.onOpen(found.row);
+    } else if (found.row) this.onOpen(found.row.id);
   }
 
   move(to) {

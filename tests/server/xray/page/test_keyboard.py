@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright, of the test extra, drives the browser")
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.server.xray.page.browser import Looked, looking
 from tests.server.xray.page.crowd import HEAD, Crowd
@@ -69,6 +69,23 @@ def test_a_stuck_connection_is_found_and_closed_with_keys_alone(looked: Looked) 
     press("Escape")
     assert focused(looked) == "grid"
     expect(page.locator("#detail")).to_be_hidden()
+
+
+def test_the_chosen_row_opens_while_another_order_is_still_fetched(looked: Looked) -> None:
+    """A filter that was just typed, or an order just chosen, takes no key from who is quicker than the rows."""
+    page, press = looked.page, looked.page.keyboard.press
+    page.get_by_role("textbox", name="Path").fill("/wait/keys")
+    expect(page.locator("#matched")).to_have_text("1 of 64 connections")
+    press("Escape")
+    press("ArrowDown")
+    held: list[Route] = []
+    page.route("**/connections.json*", lambda route: held.append(route))
+    page.get_by_role("button", name="Id", exact=True).click()
+    page.locator("#grid").focus()
+    press("Enter")
+    expect(page.locator("#detail .why")).to_contain_text("<- gate keys")
+    page.unroute("**/connections.json*")
+    assert held
 
 
 def test_enter_where_no_row_is_chosen_changes_nothing(looked: Looked, server: ServerProcess) -> None:
