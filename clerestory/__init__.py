@@ -6,6 +6,7 @@ What an application is written with:
   str or bytes.
 - `json_response`, `text_response`, `html_response` and `redirect` build responses; `HTTPError` is raised to answer with
   an error; `File` is a part of a file; `event_stream` sends server-sent events, each an `Event` or a value.
+- `@router.around` registers what surrounds all handlers of a router, and goes on to them by its `Handle`.
 - `@router.websocket(path)` registers a handler that takes a `WebSocket`; `WebSocketClosed` is raised once that is over.
 - `await in_thread(function, *arguments)` runs a blocking function in a bounded pool of threads; `await sleep(seconds)`
   waits without one; `gather` waits for several operations at once, `wait_for` for one and not longer than a time.
@@ -20,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clerestory.handlers.api.around import Handle
     from clerestory.handlers.api.content import Upload
     from clerestory.handlers.api.errors import HTTPError
     from clerestory.handlers.api.events import Event, event_stream, last_event_id
@@ -47,6 +49,7 @@ __all__ = [
     "Event",
     "File",
     "HTTPError",
+    "Handle",
     "Operation",
     "PostgreSQL",
     "Request",
@@ -74,6 +77,7 @@ _HOMES = {
     "Event": ("handlers.api.events", "Event"),
     "File": ("handlers.api.messages", "File"),
     "HTTPError": ("handlers.api.errors", "HTTPError"),
+    "Handle": ("handlers.api.around", "Handle"),
     "Operation": ("handlers.api.operations", "Operation"),
     "PostgreSQL": ("handlers.backends.postgres.database", "Database"),
     "Request": ("handlers.api.messages", "Request"),

@@ -18,17 +18,19 @@ The laws:
 
 A constant path costs two dict look-ups; a path with parameters is compared with all templates of as many segments.
 
-Deliberately not here: reversing, middleware, hosts, redirects to a path with or without its last slash.
+Deliberately not here: reversing, hosts, redirects to a path with or without its last slash.
 """
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, Unpack
 from urllib.parse import quote, unquote_to_bytes
 
 from mypy_extensions import mypyc_attr
 
+from clerestory.handlers.api.around import Around, Inner, check
 from clerestory.handlers.api.errors import HTTPError
 from clerestory.handlers.api.messages import Answer, Application, Plain, Request, Response
 from clerestory.handlers.api.methods import REGISTERED, allow, not_allowed, not_supported
@@ -39,6 +41,7 @@ from clerestory.handlers.websocket.route import Conversing, Fork
 
 Handler = Callable[..., Any]
 K = TypeVar("K", bound=Callable[[], Any])
+A = TypeVar("A", bound=Around)
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
 H = TypeVar("H", bound=Callable[..., Plain | Coroutine[Any, Any, Plain]])
 
@@ -124,18 +127,28 @@ class Router:
         self._by_length: dict[int, list[Resource]] = {}
         self._open_ended: list[Resource] = []
         self._mounts: list[Mount] = []
+        self._arounds: list[Around] = []
         self.methods: set[str] = {"OPTIONS"}
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
 
     def __call__(self, request: Request) -> Answer:
         """Answer `request`. Raises HTTPError 400, 404, 405, 413 or 501."""
+        if self._arounds:
+            return Inner(request, self._arounds, 0, self._begin(request))()
         endpoints = self._constant.get(request.path)
         if endpoints is not None:
             endpoint = endpoints.get(request.method)
             if endpoint is not None:
-                return endpoint.handler(request) if request.body_ended else _call(endpoint, request, {})
-        return self._search(request)
+                return endpoint.handler(request) if request.body_ended else _bound(endpoint, request, {})()
+        return self._search(request)()
+
+    def _begin(self, request: Request) -> Callable[[], Answer]:
+        """What answers `request`, or raises what is wrong with it."""
+        try:
+            return self._search(request)
+        except HTTPError as error:
+            return partial(_raise, error)
 
     def route(
         self, path: str, methods: Iterable[str] = ("GET",), max_body: int | None = None, **terms: Unpack[Terms]
@@ -214,6 +227,16 @@ class Router:
         self.stop_hooks.append(hook)
         return hook
 
+    def around(self, function: A) -> A:
+        """Call the decorated coroutine function with each request, and with what handles it: `handle()` returns the
+        response (handlers.api.around). It surrounds all routes and mounts of this router, registered before or after.
+
+        Raises TypeError for a function that cannot be called so.
+        """
+        check(function)
+        self._arounds.append(function)
+        return function
+
     @property
     def applications(self) -> list[Application]:
         """What is mounted."""
@@ -261,11 +284,11 @@ class Router:
         else:
             self._by_length.setdefault(len(resource.segments), []).append(resource)
 
-    def _search(self, request: Request) -> Answer:
-        """Find the endpoint of a path that is not a registered constant path with this method."""
+    def _search(self, request: Request) -> Callable[[], Answer]:
+        """What answers `request`. Raises HTTPError where it is not acceptable."""
         method = request.method
         if request.path == "*":  # RFC 9110 section 9.3.7: about the server as a whole
-            return _options(self.methods)
+            return partial(_options, self.methods)
         raw = request.path.split("/")
         segments = _decode(raw) if "%" in request.path else raw
         allowed: set[str] = set()
@@ -273,12 +296,12 @@ class Router:
             endpoint = endpoints.get(method)
             if endpoint is not None:
                 request.route = request.base + path
-                return _call(endpoint, request, parameters)
+                return _bound(endpoint, request, parameters)
             allowed.update(endpoints)
         if not allowed:
             mount = self._mount(segments)
             if mount is not None:
-                return _enter(mount, request, raw)
+                return partial(_enter, mount, request, raw)
         return self._refuse(request, allowed)
 
     def _matches(self, segments: list[str]) -> Iterator[tuple[dict[str, Endpoint], dict[str, Any], str]]:
@@ -302,8 +325,8 @@ class Router:
                 return mount
         return None
 
-    def _refuse(self, request: Request, allowed: set[str]) -> Response:
-        """Answer OPTIONS; raise for the rest."""
+    def _refuse(self, request: Request, allowed: set[str]) -> Callable[[], Answer]:
+        """What answers OPTIONS; raise for the rest."""
         method = request.method
         request.route = UNMATCHED
         if method not in self.methods and method not in REGISTERED:
@@ -312,7 +335,7 @@ class Router:
             # RFC 9110 section 15.5.5
             raise HTTPError(404, "There is nothing at this path.")
         if method == "OPTIONS":
-            return _options(allowed)
+            return partial(_options, allowed)
         raise not_allowed(method, allowed)
 
 
@@ -324,8 +347,8 @@ def _decode(raw: list[str]) -> list[str]:
     return [unquote_to_bytes(segment).decode("utf-8", "surrogateescape") for segment in raw]
 
 
-def _call(endpoint: Endpoint, request: Request, parameters: dict[str, Any]) -> Answer:
-    """Call the handler, unless a parameter or the body's length is not acceptable."""
+def _bound(endpoint: Endpoint, request: Request, parameters: dict[str, Any]) -> Callable[[], Answer]:
+    """The call of the handler, unless a parameter or the body's length is not acceptable."""
     for name, value in parameters.items():
         if isinstance(value, str) and NOT_TEXT.search(value):
             raise HTTPError(400, f"The path's {name} must be UTF-8 text without control characters.")
@@ -335,8 +358,11 @@ def _call(endpoint: Endpoint, request: Request, parameters: dict[str, Any]) -> A
         # RFC 9110 section 15.5.14: before the client has sent it, if the length is known.
         if request.content_length is not None and request.content_length > request.body_limit:
             raise HTTPError(413, f"The body may have at most {request.body_limit} bytes here.")
-    answer: Answer = endpoint.handler(request, **parameters)  # or what handlers.api.answers makes one of
-    return answer
+    return partial(endpoint.handler, request, **parameters)  # it returns what handlers.api.answers makes a Response of
+
+
+def _raise(error: HTTPError) -> Answer:
+    raise error
 
 
 def _enter(mount: Mount, request: Request, raw: list[str]) -> Answer:

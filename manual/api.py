@@ -47,6 +47,8 @@ def _function(found: Any) -> Any:
 
 def _part(name: str, one: Any) -> str:
     short = name.rpartition(".")[2]
+    if getattr(one, "_is_protocol", False):  # what is given to an application, which calls it
+        return f"## {short}\n\n```python\nasync {_signed(short, one.__call__)}\n```\n\n{_text(one)}\n"
     if not isinstance(one, type):
         return f"## {short}\n\n```python\n{_signed(short, one)}\n```\n\n{_text(one)}\n"
     parts = [f"## {short}\n\n```python\nclass {_signed(short, one)}\n```\n\n{_text(one)}\n"]

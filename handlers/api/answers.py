@@ -4,6 +4,8 @@ A Response never comes here. A pair of a body and a status is not an answer: `te
 and says what it is.
 """
 
+from inspect import iscoroutine
+
 from clerestory.handlers.api.messages import Response, json_response, text_response
 
 _BYTES = ((b"content-type", b"application/octet-stream"),)
@@ -23,6 +25,9 @@ def response_of(answer: object, steps: object = None) -> Response:
 
 
 def _hint(answer: object) -> str:
+    if iscoroutine(answer):
+        answer.close()  # else Python says, elsewhere, that it was never awaited
+        return ": is an `await` missing?"
     if answer is None:
         return ": is a `return` missing? An answer without a body is Response(status=204)"
     return ": give the status to json_response or text_response" if isinstance(answer, tuple) else ""

@@ -1,8 +1,7 @@
 """Requests and responses: what a handler gets and what it returns.
 
-Both are slotted objects. Field names are lower-case bytes and field values are bytes, as on the wire, without
-surrounding white space. A request is made only by the server's reading side, after its head has been validated; a
-response is checked by the server's writing side before a byte of it is sent.
+Field names are lower-case bytes and field values are bytes, as on the wire, without surrounding white space. A request
+is made by the server's reading side, once its head is valid; a response is checked before a byte of it is sent.
 
 Deliberately not here: sessions, content negotiation beyond errors. They belong to frameworks.
 """
@@ -77,6 +76,7 @@ class Request:
     """
 
     __slots__ = (
+        "_state",
         "authority",
         "base",
         "body_ended",
@@ -129,6 +129,7 @@ class Request:
         self.base = self.route = self.id = self.protocol = ""
         self.limits: RouteLimits | None = None
         self.edge: Any = None
+        self._state: dict[str, Any] | None = None
         self.span: Any = None  # what traces it, where it is traced (server.observer.Tracing)
         origin = target if target[:1] == "/" else _origin_form(target)
         self.path, _, self.query = origin.partition("?")
@@ -137,6 +138,13 @@ class Request:
     def scheme(self) -> str:
         """`https` where the request came over TLS, else `http`."""
         return "http" if self.security is None else "https"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What functions around the handler leave for it (Router.around)."""
+        if self._state is None:
+            self._state = {}
+        return self._state
 
     @property
     def chunked(self) -> bool:
