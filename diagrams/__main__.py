@@ -36,7 +36,7 @@ examples:
   clerestory diagrams --check                                  fail when a picture is stale
 
 Files are written below the working directory. Only SVG and PNG need Graphviz, which comes with
-pip install 'clerestory[diagrams]'; without it the texts are written.
+pip install pygraphviz; without it the texts are written.
 Exit status: 0 on success, 1 when --check found a stale or missing file, 2 on a usage error.
 """
 

@@ -32,7 +32,7 @@ class MissingExtra(Exception):
     """Graphviz is not here."""
 
     def __init__(self) -> None:
-        super().__init__("SVG and PNG are drawn by Graphviz: pip install 'clerestory[diagrams]'")
+        super().__init__("SVG and PNG are drawn by Graphviz: pip install pygraphviz")
 
 
 def fingerprint(dot: str) -> str:

@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from clerestory.server.cli.arguments import parse
+from clerestory.server.cli.assembly import options_of
+from clerestory.server.cli.options.table import BY_NAME
+from clerestory.server.cli.settings import Settings
+from clerestory.server.xray.terminal import COMMANDS as TERMINAL
 from tests.support.server import ServerProcess
 
 README = Path("README.md").read_text()
 EXAMPLES = re.findall(r"```console\n\$ (curl .*)\n((?:.*\n)*?)```", README)
-
-
+COMMANDS = [
+    line.partition("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("clerestory ")
+]
 APPLICATIONS = dict(re.findall(r"<!-- (fastapi|router) -->\n```python\n(.*?)```", README, re.DOTALL))
 
 
@@ -70,6 +79,28 @@ def _block_of(page: str) -> str:
     found = re.search(r"```console\n\$ clerestory ps.*?```", page, re.DOTALL)
     assert found is not None
     return found[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_one(command: str) -> None:
+    options_of(Settings(parse(shlex.split(command)[1:]).given), "")
+
+
+def test_every_option_and_every_subcommand_that_the_readme_names_is_there() -> None:
+    assert len(COMMANDS) >= 10
+    known = {option.flag for option in BY_NAME.values()} | {"--step", "--path", "--data-binary"}  # of labs, ps and curl
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README)) - known == set()
+    named = set(re.findall(r"`(?:clerestory )?([a-z]+)(?: [0-9])?`", README)) & {
+        "waits",
+        "top",
+        "show",
+        "watch",
+        "close",
+    }
+    assert len(named) == 5
+    assert named <= set(TERMINAL)
+    for module in set(re.findall(r"python -m (\w+)", README)) - {"server", "clerestory", "venv"}:
+        assert Path(module, "__main__.py").exists(), module
 
 
 def test_every_path_that_the_readme_names_is_there() -> None:

@@ -15,7 +15,7 @@ MOST_HEADERS = 8
 """Fields of a part: RFC 7578 knows three."""
 LONGEST_HEADER = 4096
 """Bytes of one of them: a file name has 255, percent-encoded at most three times as many."""
-COMMAND = "pip install 'clerestory[forms]'"
+COMMAND = "pip install multipart"
 
 
 def is_multipart(content_type: bytes | None) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from clerestory.handlers.api.messages import Request
 from clerestory.handlers.wire.grammar import members
 
-COMMAND = "pip install 'clerestory[websocket]'"
+COMMAND = "pip install websockets"
 
 
 def asks_for_websocket(request: Request) -> bool:

@@ -141,7 +141,7 @@ def run(
     if settings["parser"] == "httptools" and importlib.util.find_spec("httptools") is None:
         raise UsageError("--parser httptools: it is not installed: pip install httptools, or take --parser h11")
     if settings["otel"] and not _has_opentelemetry():
-        raise UsageError("--otel: OpenTelemetry's SDK is not installed: pip install 'clerestory[otel]'")
+        raise UsageError("--otel: OpenTelemetry is not installed: pip install opentelemetry-exporter-otlp-proto-http")
     plans = plans_of(settings)
     check_goals(settings.given(), [plan.target for plan in plans])
     if settings["check_config"]:

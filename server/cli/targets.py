@@ -165,7 +165,7 @@ def _mail_in_postgres(url: str) -> Target:
     try:
         import psycopg
     except ImportError as error:
-        hint = "pip install 'clerestory[postgres]'"
+        hint = "pip install 'psycopg[binary]'"
         raise TargetError(f"--database postgresql://...: psycopg is not installed: {hint}") from error
     from clerestory.handlers.backends.postgres.database import Database
     from clerestory.handlers.mail.postgres import HARMLESS, PostgresMail

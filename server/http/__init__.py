@@ -37,9 +37,7 @@ def codec_for(name: str = "auto") -> Codec:
         if missing.name != "httptools":
             raise
         if name == "httptools":
-            raise ValueError(
-                "the parser httptools is not installed: pip install 'clerestory[standard]', or choose h11"
-            ) from missing
+            raise ValueError("the parser httptools is not installed: pip install httptools, or choose h11") from missing
     return _load("h11")
 
 

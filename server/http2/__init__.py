@@ -22,5 +22,5 @@ def http2_of(service: Any, choice: str, h2c: bool, secure: bool) -> Any:
         if missing.name not in ("h2", "hpack", "hyperframe"):
             raise
         if h2c:
-            raise MissingError("--h2c: h2 is not installed: pip install 'clerestory[http2]'") from missing
+            raise MissingError("--h2c: h2 is not installed: pip install h2") from missing
     return None

@@ -17,7 +17,7 @@ from clerestory.server.cli.values import (
 COMPRESSION = Group(
     "compression",
     "Compression of responses",
-    "gzip always; zstd and br where they are installed: pip install 'clerestory[compression]'. A page that holds a\n"
+    "gzip always; zstd and br where they are installed: pip install zstandard brotli. A page that holds a\n"
     "secret beside something that its requester chose gives the secret away by its length (BREACH): let it say\n"
     "Cache-Control: no-transform, or set compress = false for its site.",
 )

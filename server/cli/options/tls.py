@@ -10,7 +10,7 @@ TLS = Group(
     "tls", "TLS", "With a certificate, the server speaks TLS 1.2 and 1.3 on every address, and serves https://."
 )
 
-HTTP2 = Group("http2", "HTTP/2", "It takes the extra http2: pip install 'clerestory[http2]'.")
+HTTP2 = Group("http2", "HTTP/2", "It takes the extra http2: pip install h2.")
 
 HTTP2_OPTIONS = (
     Option(

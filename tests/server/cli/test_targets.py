@@ -323,7 +323,7 @@ def test_a_database_of_something_else_is_left_alone(postgres: Cluster) -> None:
 def test_without_psycopg_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert refusal(None, database="postgresql://host/mail") == (
-        "--database postgresql://...: psycopg is not installed: pip install 'clerestory[postgres]'"
+        "--database postgresql://...: psycopg is not installed: pip install 'psycopg[binary]'"
     )
 
 

@@ -30,4 +30,4 @@ def test_without_the_library_it_is_a_request_like_others_and_the_log_says_why(mo
         assert (talk.answer.status, talk.answer.body) == (200, b"http")
         ((level, event, fields),) = talk.bench.told
         assert (level, event) == ("warning", "websocket_unavailable")
-        assert "clerestory[websocket]" in fields["hint"]
+        assert "pip install websockets" in fields["hint"]
