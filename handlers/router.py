@@ -140,6 +140,7 @@ class Router:
         if endpoints is not None:
             endpoint = endpoints.get(request.method)
             if endpoint is not None:
+                request.handler = endpoint.handler
                 return endpoint.handler(request) if request.body_ended else _bound(endpoint, request, {})()
         return self._search(request)()
 
@@ -358,6 +359,7 @@ def _bound(endpoint: Endpoint, request: Request, parameters: dict[str, Any]) -> 
         # RFC 9110 section 15.5.14: before the client has sent it, if the length is known.
         if request.content_length is not None and request.content_length > request.body_limit:
             raise HTTPError(413, f"The body may have at most {request.body_limit} bytes here.")
+    request.handler = endpoint.handler
     return partial(endpoint.handler, request, **parameters)  # it returns what handlers.api.answers makes a Response of
 
 

@@ -7,20 +7,21 @@ and says what it is.
 from inspect import iscoroutine
 
 from clerestory.handlers.api.messages import Response, json_response, text_response
+from clerestory.handlers.api.origin import place_of
 
 _BYTES = ((b"content-type", b"application/octet-stream"),)
 
 
-def response_of(answer: object, steps: object = None) -> Response:
-    """`answer` as a response; `steps` is the coroutine that returned it, if one did. Raises TypeError for what is no
-    answer, and as `json_response` does."""
+def response_of(answer: object, handler: object = None) -> Response:
+    """`answer` as a response; `handler` is the function or the coroutine that returned it, where that is known. Raises
+    TypeError for what is no answer, and as `json_response` does."""
     if isinstance(answer, str):
         return text_response(answer)
     if isinstance(answer, dict | list):
         return json_response(answer)
     if isinstance(answer, bytes):
         return Response(answer, 200, _BYTES)
-    who, kind = place_of(steps) or "the handler", type(answer).__name__
+    who, kind = place_of(handler) or "the handler", type(answer).__name__
     raise TypeError(f"{who} returned {kind}, not a Response, dict, list, str or bytes{_hint(answer)}")
 
 
@@ -31,9 +32,3 @@ def _hint(answer: object) -> str:
     if answer is None:
         return ": is a `return` missing? An answer without a body is Response(status=204)"
     return ": give the status to json_response or text_response" if isinstance(answer, tuple) else ""
-
-
-def place_of(steps: object) -> str:
-    """Where a coroutine's function stands, for a message: `show (shop/orders.py:41)`; empty where it is none."""
-    code = getattr(steps, "cr_code", None)
-    return f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""

@@ -67,17 +67,17 @@ class Inner:
         if self._called:
             raise RuntimeError("handle() was called twice: a request is handled once")
         self._called = True
-        steps = None
+        answer: Any
         if self._place < len(self._arounds):
             inner = Inner(self._request, self._arounds, self._place + 1, self._begin)
-            steps = self._arounds[self._place](self._request, inner)
-            answer: Any = await steps
+            called: Any = self._arounds[self._place](self._request, inner)
+            answer = await called
         else:
-            answer = self._begin()
+            called = self._begin
+            answer = called()
             if not isinstance(answer, Response) and hasattr(answer, "__await__"):
-                steps = answer
-                answer = await steps
-        return _own(answer if isinstance(answer, Response) else response_of(answer, steps))
+                answer = await answer
+        return _own(answer if isinstance(answer, Response) else response_of(answer, called))
 
 
 def _own(response: Response) -> Response:

@@ -2,8 +2,6 @@
 
 Field names are lower-case bytes and field values are bytes, as on the wire, without surrounding white space. A request
 is made by the server's reading side, once its head is valid; a response is checked before a byte of it is sent.
-
-Deliberately not here: sessions, content negotiation beyond errors. They belong to frameworks.
 """
 
 import json
@@ -85,6 +83,7 @@ class Request:
         "edge",
         "expects_continue",
         "fields",
+        "handler",
         "id",
         "keep_alive",
         "limits",
@@ -129,6 +128,7 @@ class Request:
         self.base = self.route = self.id = self.protocol = ""
         self.limits: RouteLimits | None = None
         self.edge: Any = None
+        self.handler: Any = None  # what a router has found
         self._state: dict[str, Any] | None = None
         self.span: Any = None  # what traces it, where it is traced (server.observer.Tracing)
         origin = target if target[:1] == "/" else _origin_form(target)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clerestory.server.cli.nearest import nearest_command, nearest_option
+from clerestory.server.cli.nearest import ALONE, absent, nearest_command, nearest_option
 from clerestory.server.cli.options.option import UNSET, Option
 from clerestory.server.cli.options.table import BY_NAME, TABLE
 from clerestory.server.cli.settings import Given, Rank, UsageError
@@ -91,6 +91,8 @@ def read(option: Option, text: str, place: str) -> Any:
 def unknown(word: str) -> str:
     """What is said of an option that there is not."""
     flag = word.partition("=")[0]
+    if absent(flag.lstrip("-")):
+        return f"there is no option {flag}: {absent(flag.lstrip('-'))}"
     option = nearest_option(flag.lstrip("-"), TABLE)
     if option is None:
         return f"there is no option {flag} {_HINT}"
@@ -108,6 +110,6 @@ def _too_many(targets: list[str]) -> str:
     command = nearest_command(targets[0])
     if command:
         return f"there is no command {targets[0]}; did you mean {command}?"
-    if targets[0] in ("serve", "run", "start"):
+    if targets[0] in ALONE:
         return f"there is no command {targets[0]}: write the TARGET alone, {targets[1]}"
     return f"there is one TARGET, and these are {len(targets)}: {' '.join(targets)} {_HINT}"

@@ -97,8 +97,10 @@ def check_goals(given: Iterable[Given], targets: Iterable[str | None]) -> None:
     for one in given:
         wanted = one.option.goals
         if one.rank is Rank.COMMAND_LINE and wanted and not wanted & goals:
-            meant = " or ".join(str(goal) for goal in Goal if goal in wanted)
-            raise UsageError(f"{one.name} is for {meant}")
+            kinds = [goal for goal in Goal if goal in wanted]
+            if len(kinds) == 1:
+                raise UsageError(f"{one.name} is for {kinds[0]}")
+            raise UsageError(f"{one.name} is for {' or '.join(kind.what for kind in kinds)}: name one as TARGET")
 
 
 def addresses_of(settings: Settings) -> tuple[str, ...]:

@@ -19,12 +19,14 @@ from pathlib import Path
 from clerestory.handlers.api.messages import Application
 from clerestory.handlers.static.types import DEFAULT, Types, parse_types
 from clerestory.server.cli.interfaces import How, InterfaceError, host, is_module_name, load
-from clerestory.server.cli.nearest import nearest_command
+from clerestory.server.cli.nearest import instead
 from clerestory.server.config import Limits
 
 IN_MEMORY = "sqlite:///:memory:"
 
 _ADDRESS = re.compile(r"([0-9.]+|\[[0-9a-fA-F:.]+\]|localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+):[0-9]{1,5}(/.*)?")
+
+_PORT = re.compile(r":?[0-9]{1,5}")
 
 _PATH = re.compile(r"/[\x21-\x7e]*")
 
@@ -113,6 +115,8 @@ def _refuse_addresses(target: str) -> None:
         raise TargetError(f"{target}: {scheme}:// is not served: a reverse proxy asks http:// or https://")
     if _ADDRESS.fullmatch(target):
         raise TargetError(f"{target}: to serve what is there, write http://{target}")
+    if _PORT.fullmatch(target):
+        raise TargetError(_as_port(target.removeprefix(":"), target))
 
 
 def _unknown(target: str) -> str:
@@ -123,11 +127,33 @@ def _unknown(target: str) -> str:
         return f"{target} is a file: to serve it, name {hint}"
     if not target:
         return "TARGET is empty: leave it out for the built-in site, or write . for this directory"
-    near = nearest_command(target)
+    if _PORT.fullmatch(target):
+        return _as_port(target, target)
+    meant = _module_here(target)
+    if meant:
+        return f"{target}: there is no such directory; an application is named module:attribute: {meant}"
+    near = instead(target)
     if near:
-        return f"{target}: there is no such directory; did you mean the command {near}?"
+        return f"{target}: there is no such directory; {near}"
     hint = f"; an application is named module:attribute, such as {target}:app" if is_module_name(target) else ""
     return f"{target}: there is no such directory{hint}"
+
+
+def _as_port(port: str, target: str) -> str:
+    return f"{target}: to listen there, write --port {port}; to serve what is there, write http://127.0.0.1:{port}"
+
+
+def _module_here(target: str) -> str:
+    """What an application is called, where the word names a file of Python: `shop`, `shop.app`, `./shop.py:app`."""
+    path, _, attribute = target.partition(":")
+    if attribute and path.endswith(".py") and os.path.isfile(path):
+        folder, name = os.path.split(path)
+        place = "" if folder in ("", ".") else f" --app-dir {folder}"
+        return f"{name.removesuffix('.py')}:{attribute}{place}"
+    for name, last in ((target, "app"), target.rpartition(".")[::2]):
+        if name and is_module_name(name) and os.path.isfile(f"{name.replace('.', '/')}.py"):
+            return f"{name}:{last}"
+    return ""
 
 
 # --- the built-in site

@@ -94,7 +94,7 @@ class Exchange:
         try:
             answer = application(self.request) if hosted is None else hosted.begin(self.request, self)  # type: ignore[arg-type]
             if isinstance(answer, Response) or not hasattr(answer, "send"):
-                return self._answered(answer, None)
+                return self._answered(answer, self.request.handler)  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001 - not even SystemExit of a handler ends the process
             return self._failed(error)
         self._steps = answer
@@ -235,9 +235,9 @@ class Exchange:
                     self._channel.heed_limits(self.request.limits)  # type: ignore[union-attr]
                 return T.BODY_REQUESTED if self.feeding is not None and self.feeding.wants else None
 
-    def _answered(self, answer: object, steps: Steps | None) -> T | None:
+    def _answered(self, answer: object, handler: object) -> T | None:
         try:
-            return self.begin(answer if isinstance(answer, Response) else response_of(answer, steps))
+            return self.begin(answer if isinstance(answer, Response) else response_of(answer, handler))
         except BaseException as error:  # noqa: BLE001 - as in `call`
             return self._failed(error)
 

@@ -3,9 +3,10 @@ and the log is told of its cause; anything else is for the log alone."""
 
 from clerestory.handlers.api.errors import HTTPError
 from clerestory.handlers.api.messages import Request, Response, error_response
+from clerestory.handlers.api.origin import place_of
 from clerestory.handlers.wire.transport import FileUnreadableError
 from clerestory.server.connection.channel import Channel
-from clerestory.server.connection.traceback_page import traceback_response
+from clerestory.server.connection.traceback_page import own_frames, traceback_response
 from clerestory.server.logging.redaction import target_of, without_queries
 
 
@@ -48,6 +49,9 @@ def tell_failure(channel: Channel, request: Request | None, error: BaseException
     if isinstance(error, FileUnreadableError):
         logs.warning("file_unreadable", id=id_of(channel, request), reason=str(error))
         return
+    place = place_of(request.handler) if request is not None and request.handler is not None else ""
+    if place and place not in str(error) and not own_frames(error):
+        error.add_note(f"The handler is {place}.")  # else nothing in the traceback is the user's
     logs.error(
         "handler_failed",
         exc_info=error,

@@ -27,7 +27,7 @@ _LIBRARIES = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platst
 def traceback_response(error: BaseException, about: str, accept: bytes | None) -> Response:
     """A 500 with the traceback of `error`. `about` says of which request: `GET /orders/1, request 3-1`."""
     lines = traceback.format_exception(error)
-    title = traceback.format_exception_only(error)[-1].strip()
+    title = traceback.format_exception_only(error)[-1 - len(_notes(error))].strip()
     kind = preferred(accept)
     if kind == "json":
         frames = [{"file": file, "line": line, "function": function} for file, line, function in own_frames(error)]
@@ -36,6 +36,11 @@ def traceback_response(error: BaseException, about: str, accept: bytes | None) -
     if kind == "html":
         return html_response(page(title, _content(error, about, "".join(lines))), 500)
     return text_response(f"500 Internal Server Error: {about}\n\n{''.join(lines)}", 500)
+
+
+def _notes(error: BaseException) -> list[str]:
+    """The lines of its notes (PEP 678), which Python prints behind it."""
+    return [line for note in getattr(error, "__notes__", ()) for line in str(note).split("\n")]
 
 
 def own_frames(error: BaseException) -> list[tuple[str, int, str]]:
@@ -51,6 +56,7 @@ def _is_users(file: str) -> bool:
 
 def _content(error: BaseException, about: str, whole: str) -> str:
     parts = [f"<p>{escape(about)}. Shown because the server runs with --debug or --reload.</p>\n"]
+    parts += [f"<p>{escape(note)}</p>\n" for note in _notes(error)]
     for file, line, function in own_frames(error):
         parts.append(f"<h2><code>{escape(file)}:{line}</code> in <code>{escape(function)}</code></h2>\n")
         parts.append(f"<pre>{''.join(_source(file, line))}</pre>\n")

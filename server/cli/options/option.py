@@ -19,6 +19,11 @@ class Goal(StrEnum):
     APPLICATION = "an ASGI or WSGI application: name one as TARGET, such as shop:app"
     PROXY = "a reverse proxy: give an http:// URL as TARGET"
 
+    @property
+    def what(self) -> str:
+        """Without what is to be done."""
+        return self.value.partition(":")[0]
+
 
 class Group(NamedTuple):
     """Options that stand together: `clerestory --help NAME` lists them."""

@@ -159,6 +159,10 @@ def test_the_version_is_asked_for(word: str) -> None:
         (["--trust", "x"], "--trust: 'x' is not a network"),
         (["a", "b"], "there is one TARGET, and these are 2: a b"),
         (["pss", "7"], "there is no command pss; did you mean ps?"),
+        (["--http3"], "there is no option --http3: HTTP/3 is not served: HTTP/1.1 and HTTP/2 are"),
+        (["--daemon"], "there is no option --daemon: systemd or a container runs it in the background"),
+        (["--limit", "5"], "there is no option --limit: --help limits and --help timeouts list them all"),
+        (["dev", "shop:app"], "there is no command dev: write the TARGET alone, shop:app"),
         (["serve", "."], "there is no command serve: write the TARGET alone, ."),
     ],
 )

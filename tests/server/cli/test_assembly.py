@@ -132,7 +132,10 @@ def test_the_word_tells_what_a_target_is(target: str | None, goal: Goal | None) 
         (("--upstream", "http://b"), "--upstream is for a reverse proxy: give an http:// URL as TARGET"),
         ((".", "--probe", "/"), "--probe is for a reverse proxy"),
         (("a:b", "--upstream-host"), "--upstream-host is for a reverse proxy"),
-        (("--trust", "::1"), "--trust is for a directory: name one as TARGET or an ASGI or WSGI application"),
+        (
+            ("--trust", "::1"),
+            "--trust is for a directory or an ASGI or WSGI application or a reverse proxy: name one as TARGET",
+        ),
         (("--listing",), "--listing is for a directory: name one as TARGET"),
         (("a:b", "--types", "x"), "--types is for a directory"),
         ((".", "--database", "x"), "--database is for the built-in mail site: leave TARGET out"),

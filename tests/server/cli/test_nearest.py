@@ -1,9 +1,11 @@
 """A guess is made only where it is near."""
 
+import re
+
 import pytest
 
-from clerestory.server.cli.nearest import COMMANDS, nearest_command, nearest_option
-from clerestory.server.cli.options.table import TABLE
+from clerestory.server.cli.nearest import ABSENT, COMMANDS, INSTEAD, absent, instead, nearest_command, nearest_option
+from clerestory.server.cli.options.table import GROUPS, TABLE
 from clerestory.server.xray.terminal import COMMANDS as TERMINAL
 
 
@@ -31,6 +33,23 @@ def test_what_is_far_off_is_nothing(word: str) -> None:
 @pytest.mark.parametrize(("word", "command"), [("chek", "check"), ("pss", "ps"), ("wach", "watch"), ("xyz", "")])
 def test_a_misspelt_command_is_recognised(word: str, command: str) -> None:
     assert nearest_command(word) == command
+
+
+def test_what_is_said_instead_names_what_there_is() -> None:
+    assert {instead(word) for word in INSTEAD} == set(INSTEAD.values())
+    assert instead("pss") == "did you mean the command ps?"
+    assert instead("xyz") == ""
+    flags = {option.flag for option in TABLE}
+    for text in (*INSTEAD.values(), *ABSENT.values()):
+        assert set(re.findall(r"--[a-z-]+[a-z]", text)) <= flags
+        assert set(re.findall(r"the command (\w+)", text)) <= set(COMMANDS)
+        assert set(re.findall(r"--help (\w+)", text)) <= set(GROUPS)
+
+
+def test_an_option_that_has_no_like_here_is_no_guess() -> None:
+    assert absent("no-daemon") == absent("daemon") != ""
+    assert absent("port") == ""
+    assert [word for word in ABSENT if any(word in (option.key, *option.spellings) for option in TABLE)] == []
 
 
 def test_every_command_of_the_terminal_is_known() -> None:

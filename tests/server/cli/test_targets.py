@@ -16,6 +16,7 @@ from clerestory.handlers.proxy.proxy import Proxy
 from clerestory.handlers.router import Router
 from clerestory.handlers.static.extras import Extras
 from clerestory.handlers.static.files import StaticFiles
+from clerestory.server.cli.arguments import parse
 from clerestory.server.cli.targets import Dress, Origins, TargetError, resolve
 from clerestory.server.config import Limits
 from tests.support.postgres import Cluster
@@ -395,12 +396,38 @@ def test_a_current_directory_that_has_been_deleted_is_said(
         ("ftp://foo", "ftp://foo: ftp:// is not served: a reverse proxy asks http:// or https://"),
         ("chek", "chek: there is no such directory; did you mean the command check?"),
         ("http://foo:99999", "http://foo:99999: Port out of range 0-65535"),
+        ("8000", "8000: to listen there, write --port 8000; to serve what is there, write http://127.0.0.1:8000"),
+        (":80", ":80: to listen there, write --port 80; to serve what is there, write http://127.0.0.1:80"),
+        ("help", "help: there is no such directory; write --help"),
+        ("status", "status: there is no such directory; did you mean the command ps?"),
+        ("stop", "stop: there is no such directory; a server is stopped by Ctrl-C, or by kill with its process id"),
     ],
 )
 def test_what_was_meant_is_said(target: str, said: str) -> None:
     with pytest.raises(TargetError) as error:
         resolve(target)
     assert str(error.value) == said
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"),
+    [
+        ("show_room", "show_room:app"),
+        ("show_room.router", "show_room:router"),
+        ("./show_room.py:router", "show_room:router"),
+        ("./deep/inner.py:router", "inner:router --app-dir ./deep"),
+        ("deep.inner", "deep.inner:app"),
+    ],
+)
+def test_a_module_that_is_here_is_named_as_an_application_is(target: str, meant: str, here: Path) -> None:
+    """And is not taken for a misspelt command, as `show_room` for `show`."""
+    (here / "deep").mkdir()
+    for path in ("show_room.py", "deep/inner.py"):
+        (here / path).write_text("app = router = lambda request: None\n")
+    said = f"{target}: there is no such directory; an application is named module:attribute: {meant}"
+    assert refusal(target) == said
+    found, *options = meant.split()
+    parse([found, *options])
 
 
 def test_the_line_that_is_named_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

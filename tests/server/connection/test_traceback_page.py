@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clerestory import Handle, Router
 from clerestory.handlers.api.messages import Request, Response
 from clerestory.server.connection.traceback_page import AROUND, traceback_response
 from tests.handlers.api.test_pages import Reader
@@ -93,3 +94,46 @@ def test_a_client_sees_it_only_where_it_is_asked_for(debug: bool) -> None:
         assert (b"test_traceback_page.py" in sent) is debug
         assert b"text/html" in sent
         assert (b"request 1-1" in sent) is debug
+
+
+def returns_nothing(request: Request) -> Any: ...
+
+
+async def returns_a_pair(request: Request, n: int = 0) -> Any:
+    return {}, 404
+
+
+def sends_a_wrong_field(request: Request) -> Response:
+    return Response(b"", 200, (("X", "y"),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("handler", [returns_nothing, returns_a_pair, sends_a_wrong_field])
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("accept", [b"text/html", b"*/*"])
+def test_an_error_that_no_line_of_the_application_raised_names_the_handler(
+    handler: Any, around: bool, accept: bytes
+) -> None:
+    router = Router()
+    router.get("/", backend_timeout=5)(handler)
+    if around:
+
+        @router.around
+        async def passes(request: Request, handle: Handle) -> Response:
+            return await handle()
+
+    with bench_of(router) as bench:
+        bench.service.debug = True
+        sent = bench.connect().send(b"GET / HTTP/1.1\r\nhost: h\r\naccept: %b\r\n\r\n" % accept).sent.decode()
+        place = f"{handler.__name__} ({__file__}:{handler.__code__.co_firstlineno})"
+        assert place in sent
+
+
+def test_notes_are_shown_and_are_not_the_title() -> None:
+    error = ValueError("what is wrong")
+    error.add_note("first\nsecond")
+    text = body_of(traceback_response(error, ABOUT, BROWSER))
+    assert "<title>ValueError: what is wrong</title>" in text
+    assert "<p>first</p>\n<p>second</p>\n" in text
+    assert json.loads(body_of(traceback_response(error, ABOUT, b"application/json")))["exception"] == (
+        "ValueError: what is wrong"
+    )
