@@ -135,7 +135,7 @@ class Call(Giving):
     def _end(self) -> None:
         """The call has ended: what it has raised too late to be answered is for the log."""
         late, self._late = self._late, None
-        if late is not None and not (self.gone and is_departure(late)):
+        if late is not None and not ((self.gone or self.complete) and is_departure(late)):
             self._hosting.tell("error", "application_failed", **self.about(), exc_info=late)
         self.loop.tell(self, _CALL_ENDED)
         self._hosting.call_ended(self)

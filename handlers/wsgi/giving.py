@@ -5,7 +5,8 @@ loop's thread takes what was given, and gives what was asked for (handlers.wsgi.
 
 - the head goes with the first piece that is not empty, or with the end: until then an error is a 500;
 - a piece is handed over as soon as it is there; beyond `max_output` bytes the thread waits until they have been taken;
-- where the client has gone, the next piece, write() or read raises ClientDisconnected, an OSError.
+- where the client has gone, the next piece, write() or read raises ClientDisconnected, an OSError;
+- so does a read of the body behind a whole answer: nothing of it is read from the client any more.
 """
 
 from abc import ABC, abstractmethod
@@ -138,6 +139,8 @@ class Giving(Job, ABC):
             if self._body or self._body_ended:
                 return self._body.popleft() if self._body else b""
             self._demand_client()
+            if self.complete:
+                raise ClientDisconnected("the answer was whole: the rest of the body is not read")
             self.wants_body = True
             notes = self._notes()
         if notes:

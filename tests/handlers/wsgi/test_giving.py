@@ -54,6 +54,33 @@ def test_a_thread_waits_for_the_body_and_is_given_it_piece_by_piece() -> None:
         bench.rest()
 
 
+def test_a_body_that_is_read_behind_the_whole_answer_does_not_come() -> None:
+    """Nobody reads it from the client any more: the thread would wait for ever."""
+    errors = []
+
+    class Draining(list[bytes]):
+        def __init__(self, source: Any) -> None:
+            super().__init__([b"hello"])
+            self.source = source
+
+        def close(self) -> None:
+            try:
+                self.source.read()
+            except OSError as error:
+                errors.append(type(error).__name__)
+                raise
+
+    def called(environ: Any, start: Any) -> Any:
+        start("200 OK", [])
+        return Draining(environ["wsgi.input"])
+
+    with bench_of(called) as bench:
+        carrier = bench.ask("POST", None)
+        assert carrier.whole() == b"hello"
+        bench.rest()
+        assert (errors, bench.log.names()) == (["ClientDisconnected"], [])
+
+
 def test_a_call_that_is_left_raises_at_its_next_piece_and_that_is_no_failure() -> None:
     go, errors = threading.Event(), []
 
