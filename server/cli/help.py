@@ -13,7 +13,7 @@ WIDEST = 110
 
 USAGE = """\
 usage: {prog} [TARGET] [options]
-       {prog} check | diagrams | replay FILE
+       {prog} check | diagrams | replay FILE...
        {prog} ps | waits | top | show ID | watch ID | close ID | page
 
 Clerestory serves HTTP; every connection is an explicit state machine.

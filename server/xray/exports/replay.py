@@ -1,4 +1,5 @@
-"""`clerestory replay FILE`: hold a recording against the table of its machine, without a server.
+"""`clerestory replay FILE...`: hold recordings against the tables of their machines, without a server; with `--page`,
+write a page that plays them together as well.
 
 A recording that disagrees was made by another version of the table, was changed, or shows that the engine does not do
 what its table says; the first place where they disagree is named. Exit status 0 where they agree, 1 where they do not,
@@ -12,10 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from clerestory.server.xray.exports.exports import FORMAT
+from clerestory.server.xray.exports.player import player
 from clerestory.statemachines.contract import Table
 from clerestory.statemachines.tables import TABLES
 
-USAGE = "usage: clerestory replay FILE   (FILE: what /connections/ID?format=recording gives; - for standard input)"
+USAGE = """\
+usage: clerestory replay [--page OUT.html] FILE...
+
+Hold recordings against the tables of their machines. FILE is what /connections/ID?format=recording gives, or what
+python -m proof writes of a counter-example; - is standard input.
+
+  --page OUT.html   also write a page that plays them together in a browser, without a server
+
+Exit status: 0 if all agree with their tables, 1 if one does not, 2 if a file is not a recording."""
 
 
 class RecordingError(Exception):
@@ -27,12 +37,35 @@ class Disagreement(Exception):
 
 
 def run(arguments: Sequence[str]) -> tuple[int, str]:
-    """Replay the one file that is named: the exit status, and a line that says what came of it."""
-    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
-        return (0 if arguments[:1] in (["-h"], ["--help"]) else 2), USAGE
-    (name,) = arguments
+    """Replay the files that are named: the exit status, and a line for each that says what came of it."""
+    names, page = list(arguments), ""
+    if "-h" in names or "--help" in names:
+        return 0, USAGE
+    if "--page" in names:
+        at = names.index("--page")
+        page = next(iter(names[at + 1 : at + 2]), "")
+        del names[at : at + 2]
+        if not page:
+            return 2, USAGE
+    if not names or any(name.startswith("--") for name in names):
+        return 2, USAGE
+    recordings: list[dict[str, Any]] = []
+    found = [_run_one(name, recordings) for name in names]
+    status, lines = max(status for status, _ in found), [line for _, line in found]
+    if page and len(recordings) == len(names):
+        try:
+            Path(page).write_text(player(recordings, ", ".join(Path(name).name for name in names)), encoding="utf-8")
+        except OSError as error:
+            return 2, "\n".join([*lines, f"{page}: {error.strerror}"])
+        lines.append(f"{page}: open it in a browser")
+    return status, "\n".join(lines)
+
+
+def _run_one(name: str, recordings: list[dict[str, Any]]) -> tuple[int, str]:
+    """Replay one, and add it to `recordings` if it is one."""
     try:
         recording = load(sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8"))
+        recordings.append(recording)
         return 0, f"{name}: {replay(recording)}"
     except Disagreement as where:
         return 1, f"{name}: {where}"

@@ -109,5 +109,5 @@ export function exportsOf(id, onError) {
       type: "button", title: `Save ${name}.${ending}`,
       onclick: () => save(`connections/${encodeURIComponent(id)}?format=${format}`, `${name}.${ending}`).catch(onError),
     }, label));
-  return el("p", { class: "exports" }, ...buttons);
+  return el("p", { class: "exports" }, ...buttons, el("a", { href: `page/play.html#connections/${encodeURIComponent(id)}`, target: "_blank", title: "Go through its recording step by step" }, "Play"));
 }

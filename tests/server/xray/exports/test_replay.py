@@ -203,3 +203,32 @@ def test_the_command_without_a_recording(tmp_path: Path) -> None:
     assert run([str(tmp_path / "bytes")])[0] == 2
     (tmp_path / "text").write_text("hello")
     assert run([str(tmp_path / "text")])[0] == 2
+
+
+def test_the_command_replays_several_and_its_status_is_the_worst(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(recorded()))
+    bad.write_text(json.dumps(recorded() | {"machine": "cat"}))
+    status, text = run([str(good), str(bad)])
+    assert status == 1
+    assert [line.partition(": ")[0] for line in text.splitlines()] == [str(good), str(bad)]
+
+
+def test_the_command_writes_a_page_that_plays_them(tmp_path: Path) -> None:
+    one, other, page = tmp_path / "one.json", tmp_path / "other.json", tmp_path / "page.html"
+    one.write_text(json.dumps(recorded()))
+    other.write_text(json.dumps(recorded() | {"cause": "client"}))
+    status, text = run(["--page", str(page), str(one), str(other)])
+    assert status == 1  # one that disagrees is played as well: that is what is to be seen
+    assert text.splitlines()[-1] == f"{page}: open it in a browser"
+    assert page.read_text().startswith("<!doctype html>")
+    assert run([str(one), "--page", str(tmp_path)]) == (
+        2,
+        f"{one}: 2 transitions agree with the table of connection\n{tmp_path}: Is a directory",
+    )
+    page.unlink()
+    other.write_text("{}")
+    assert run(["--page", str(page), str(one), str(other)])[0] == 2
+    assert not page.exists()
+    assert run(["--page"])[0] == 2
+    assert run(["--pages", str(one)])[0] == 2
