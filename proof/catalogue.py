@@ -4,6 +4,8 @@ from proof.world import World
 from proof.worlds.conversations import conversations
 from proof.worlds.database import database
 from proof.worlds.gateway import gateway
+from proof.worlds.health import health
+from proof.worlds.hosted import hosted
 from proof.worlds.multiplexed import multiplexed
 from proof.worlds.names import names
 from proof.worlds.process import draining
@@ -22,6 +24,8 @@ def quick() -> list[World]:
         names(1),
         tunnels(),
         conversations(),
+        hosted(1, 1, 2),
+        health(),
         multiplexed(1, 1),
         workers(1, 2, reloads=0),
         workers(1, 3, wishes=0, watches=True),
@@ -40,6 +44,10 @@ def full() -> list[World]:
         names(2),
         tunnels(),
         conversations(3),
+        hosted(1, 1, 2),
+        hosted(2, 0, 0),
+        health(2, 1),
+        health(1, 2),
         multiplexed(1, 2, 1, 2),
         multiplexed(2, 2, 1, 2),
         workers(1, 3, wishes=0, watches=True),
@@ -59,6 +67,8 @@ def for_mutants() -> list[World]:
         names(1),
         tunnels(),
         conversations(),
+        hosted(1, 1, 2),
+        health(),
         multiplexed(1, 1),
         workers(1, 2, reloads=0),
     ]

@@ -6,14 +6,16 @@ trace is one of the shortest. What it finds is an assertion that fails, a trigge
 does not end, or a promise that is not kept (by a cycle in which every fair process has its turn).
 """
 
+import gc
+import math
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from proof.graph import Graph, State
 from proof.language import Python, trigger_number
 from proof.world import LONGEST, QUEUE, UNFAIR, Layout, Passing, World, ends_of, events_of, passings
 
-State = tuple[int, ...]
 Message = tuple[int, int, int]
 Step = Callable[[list[int], list[Message]], None]
 
@@ -53,6 +55,8 @@ class Outcome(NamedTuple):
     fault: Fault | None
     rows: set[tuple[str, int]]
     """Table and number of the rows that were passed."""
+    is_whole: bool = True
+    """Whether all was explored; else the promises were not looked at."""
 
 
 class _Way(NamedTuple):
@@ -63,6 +67,13 @@ class _Way(NamedTuple):
     hands: int
     ends: bool
     ended: Step
+
+
+_Moment = tuple[list[int], list[Message], int, int, int, tuple[Passed, ...]]
+"""In a turn: the variables, the messages that wait, whose walk it is, by which trigger it goes on (0: it has come to
+rest), whether that may be dropped, and the rows that were passed."""
+
+Fits = Callable[[tuple[Passed, ...]], bool]
 
 
 class Explorer:
@@ -108,39 +119,20 @@ class Explorer:
 
     # --- one turn
 
-    def turns(
-        self, state: State, event: int, fits: Callable[[tuple[Passed, ...]], bool] | None = None
-    ) -> Iterator[tuple[State, tuple[Passed, ...]]]:
+    def turns(self, state: State, event: int, fits: Fits | None = None) -> Iterator[tuple[State, tuple[Passed, ...]]]:
         """The states in which all rest after an event, with the rows that were passed. Raises Broken, whose second
         argument are those rows. With `fits` only the ways for which that holds, at every row, and in which nothing is
         broken; machines that are made are listed, too."""
-        guard, step, part, trigger = self._events[event]
-        s = list(state)
-        if not guard(s):
-            return
-        q: list[Message] = []
-        try:
-            step(s, q)
-        except Broken as broken:
-            raise Broken(str(broken), ()) from None
-        passed: tuple[Passed, ...] = ()
-        if fits is not None:
-            passed = self._born(state, s)
-            if passed and not fits(passed):
-                return
-        stack = [(s, q, part, trigger, 0, passed)]
+        begun = self._begun(state, event, fits)
+        stack = [] if begun is None else [begun]
         seen: set[tuple[State, tuple[Message, ...], int, int, int]] = set()
         while stack:
             s, q, part, trigger, optional, passed = stack.pop()
             if not trigger:
-                if not q:
+                if q:
+                    stack.append(self._delivered(s, q, passed))
+                else:
                     yield tuple(s), passed
-                    continue
-                part, trigger, optional = q[0]
-                part, q = part - 1, q[1:]
-                if not s[part]:
-                    trigger = 0
-                stack.append((s, q, part, trigger, optional, passed))
                 continue
             ways = self._walks[part].get((s[part], trigger))
             if ways is None:
@@ -152,34 +144,66 @@ class Explorer:
             if len(passed) > self._longest:
                 raise Broken("a turn does not end", passed)
             key = (tuple(s), tuple(q), part, trigger, len(passed) if fits is not None else 0)
-            if key in seen:
+            if key not in seen:
+                seen.add(key)
+                stack += self._walked(s, q, part, ways, passed, fits)
+
+    def _begun(self, state: State, event: int, fits: Fits | None) -> _Moment | None:
+        """A turn begins with the event; None where that cannot happen, or does not fit."""
+        guard, step, part, trigger = self._events[event]
+        s, q = list(state), list[Message]()
+        if not guard(s):
+            return None
+        try:
+            step(s, q)
+        except Broken as broken:
+            raise Broken(str(broken), ()) from None
+        passed = self._born(state, s) if fits is not None else ()
+        if fits is not None and passed and not fits(passed):
+            return None
+        return s, q, part, trigger, 0, passed
+
+    def _delivered(self, s: list[int], q: list[Message], passed: tuple[Passed, ...]) -> _Moment:
+        """The walk has come to rest: the next message is told. One that has ended is not told."""
+        number, trigger, optional = q[0]
+        return s, q[1:], number - 1, trigger if s[number - 1] else 0, optional, passed
+
+    def _walked(
+        self,
+        s: list[int],
+        q: list[Message],
+        part: int,
+        ways: Sequence[_Way],
+        passed: tuple[Passed, ...],
+        fits: Fits | None,
+    ) -> list[_Moment]:
+        """The machine passes a row, in each of its ways. Raises Broken, without `fits`."""
+        found, is_possible = [], False
+        for way in ways:
+            if not way.guard(s):
                 continue
-            seen.add(key)
-            found = False
-            for way in ways:
-                if not way.guard(s):
+            is_possible = True
+            after, told, now = s[:], q[:], (*passed, Passed(part, way.row, way.hands))
+            after[part] = way.dest
+            try:
+                way.step(after, told)
+                if not way.hands and way.ends:
+                    after[part] = 0
+                    way.ended(after, told)
+            except Broken as broken:
+                if fits is None:
+                    raise Broken(str(broken), now) from None
+                continue
+            if len(told) > self._queue:
+                raise Broken("more messages wait than may", now)
+            if fits is not None:
+                now += self._born(s, after)
+                if not fits(now):
                     continue
-                found = True
-                after, told, now = s[:], q[:], (*passed, Passed(part, way.row, way.hands))
-                after[part] = way.dest
-                try:
-                    way.step(after, told)
-                    if not way.hands and way.ends:
-                        after[part] = 0
-                        way.ended(after, told)
-                except Broken as broken:
-                    if fits is None:
-                        raise Broken(str(broken), now) from None
-                    continue
-                if len(told) > self._queue:
-                    raise Broken("more messages wait than may", now)
-                if fits is not None:
-                    now += self._born(s, after)
-                    if not fits(now):
-                        continue
-                stack.append((after, told, part, way.hands, 0, now))
-            if not found and fits is None:
-                raise Broken(f"{self.world.parts[part].name}: no way to go on", passed)
+            found.append((after, told, part, way.hands, 0, now))
+        if not is_possible and fits is None:
+            raise Broken(f"{self.world.parts[part].name}: no way to go on", passed)
+        return found
 
     def _born(self, before: Sequence[int], after: Sequence[int]) -> tuple[Passed, ...]:
         """The machines that were made between the two."""
@@ -193,143 +217,66 @@ class Explorer:
 
     # --- all of it
 
-    def explore(self, most: int = 10_000_000, *, liveness: bool = True) -> Outcome:
-        """Explore the world, up to `most` states. Raises OverflowError behind these."""
+    def explore(self, most: int = 10_000_000, *, liveness: bool = True, seconds: float = math.inf) -> Outcome:
+        """Explore the world, up to `most` states, for about so many `seconds`: then what was seen is told as such.
+        Raises OverflowError behind `most`."""
         begun = perf_counter()
-        initial: State = tuple(self.layout.initial)
-        parents: dict[State, tuple[State, int] | None] = {initial: None}
-        frontier = [initial]
-        transitions = 0
-        rows: set[tuple[int, int]] = set()
-        edges: dict[State, list[tuple[State, int]]] = {}
-        keep = liveness and bool(self.world.eventually)
-
-        def outcome(fault: Fault | None) -> Outcome:
-            names = {(self.world.parts[part].table.name, row) for part, row in rows}
-            return Outcome(len(parents), transitions, perf_counter() - begun, fault, names)
-
-        while frontier:
-            following: list[State] = []
-            for state in frontier:
-                listed = list(state)
-                for name, holds in self._always:
-                    if not holds(listed):
-                        return outcome(Fault(name, self._trace(parents, state)))
-                out: list[tuple[State, int]] = []
-                for event in range(len(self._events)):
-                    try:
-                        for after, passed in self.turns(state, event):
-                            transitions += 1
-                            rows.update((one.part, one.row) for one in passed)
-                            if keep:
-                                out.append((after, event))
-                            if after not in parents:
-                                parents[after] = (state, event)
-                                following.append(after)
-                    except Broken as broken:
-                        what, passed = broken.args
-                        trace = [*self._trace(parents, state), (self.events[event].name, list(passed))]
-                        return outcome(Fault(what, trace))
-                if keep:
-                    edges[state] = out
-                if len(parents) > most:
+        seen = Graph(tuple(self.layout.initial), keeps_edges=liveness and bool(self.world.eventually))
+        fault, is_whole = None, True
+        collects = gc.isenabled()
+        gc.disable()  # there are millions of small tuples, and no cycles among them
+        try:
+            for number, state in enumerate(seen):
+                if not number % 100 and perf_counter() - begun > seconds:
+                    is_whole = False
+                    break
+                fault = self._looked_at(seen, number, state)
+                if fault is not None:
+                    break
+                if len(seen.states) > most:
                     raise OverflowError(f"{self.world.name} has more than {most} states")
-            frontier = following
-        for promise in self.world.eventually if keep else ():
-            fault = self._unkept(promise.name, promise.given, promise.then, edges, parents)
-            if fault is not None:
-                return outcome(fault)
-        return outcome(None)
+            if fault is None and is_whole and seen.keeps_edges:
+                fault = self._broken_promise(seen)
+        finally:
+            if collects:
+                gc.enable()
+        rows = {(self.world.parts[part].table.name, row) for part, row in seen.rows}
+        return Outcome(len(seen.states), seen.turns, perf_counter() - begun, fault, rows, is_whole)
 
-    def _trace(self, parents: dict[State, tuple[State, int] | None], state: State) -> list[tuple[str, list[Passed]]]:
-        """The events from the beginning to `state`, each with a way through its turn that leads on."""
-        path: list[tuple[State, int, State]] = []
-        while (before := parents[state]) is not None:
-            path.append((before[0], before[1], state))
-            state = before[0]
-        return [self._told(*one) for one in reversed(path)]
+    def _looked_at(self, seen: Graph, number: int, state: State) -> Fault | None:
+        """See whether all holds in a state, and all that may happen in it."""
+        listed = list(state)
+        for name, holds in self._always:
+            if not holds(listed):
+                return Fault(name, self._trace(seen, number))
+        for event in range(len(self._events)):
+            try:
+                for after, passed in self.turns(state, event):
+                    seen.add(number, event, after)
+                    seen.rows.update((one.part, one.row) for one in passed)
+            except Broken as broken:
+                what, passed = broken.args
+                return Fault(what, [*self._trace(seen, number), (self.events[event].name, list(passed))])
+        return None
+
+    def _broken_promise(self, seen: Graph) -> Fault | None:
+        processes = [
+            {number for number, event in enumerate(self.events) if event.process == process}
+            for process in sorted({event.process for event in self.events} - UNFAIR)
+        ]
+        for name, given, then in self.world.eventually:
+            begins, kept = self._guard(given), self._guard(then)
+            component = seen.stays(begins, kept, processes)
+            if component:
+                many = f"{len(component)} state{'s' * (len(component) > 1)} from which nothing leads on"
+                what = f"{name}: given {given}, and never {then}"
+                return Fault(what, self._trace(seen, min(component)), [(many, [])])
+        return None
+
+    def _trace(self, seen: Graph, number: int) -> list[tuple[str, list[Passed]]]:
+        """The events from the beginning to a state, each with a way through its turn that leads on."""
+        return [self._told(*one) for one in seen.path(number)]
 
     def _told(self, before: State, event: int, after: State) -> tuple[str, list[Passed]]:
         passed = next(passed for found, passed in self.turns(before, event) if found == after)
         return self.events[event].name, list(passed)
-
-    # --- promises
-
-    def _unkept(
-        self,
-        name: str,
-        given: str,
-        then: str,
-        edges: dict[State, list[tuple[State, int]]],
-        parents: dict[State, tuple[State, int] | None],
-    ) -> Fault | None:
-        """A way on which `given` comes to hold, and `then` never does although every fair process has its turns."""
-        begins, kept = self._guard(given), self._guard(then)
-        start = [state for state in edges if begins(list(state)) and not kept(list(state))]
-        inside: set[State] = set(start)
-        stack = list(start)
-        while stack:
-            state = stack.pop()
-            for after, _ in edges[state]:
-                if after not in inside and not kept(list(after)):
-                    inside.add(after)
-                    stack.append(after)
-        processes = {event.process for event in self.events} - UNFAIR
-        for component in _components(inside, edges):
-            if self._is_fair(component, edges, processes):
-                state = next(iter(component))
-                what = f"{name}: given {given}, and never {then}"
-                cycle: list[tuple[str, list[Passed]]] = [
-                    (f"{len(component)} state{'s' * (len(component) > 1)} from which nothing leads on", [])
-                ]
-                return Fault(what, self._trace(parents, state), cycle)
-        return None
-
-    def _is_fair(self, component: set[State], edges: dict[State, list[tuple[State, int]]], processes: set[str]) -> bool:
-        """Whether the world may stay in `component` forever: every fair process has a turn in it, or can do nothing in
-        one of its states."""
-        for process in processes:
-            mine = {number for number, event in enumerate(self.events) if event.process == process}
-            has_turn = any(event in mine and after in component for state in component for after, event in edges[state])
-            if not has_turn and all(any(event in mine for _, event in edges[state]) for state in component):
-                return False
-        return True
-
-
-def _components(inside: set[State], edges: dict[State, list[tuple[State, int]]]) -> Iterator[set[State]]:
-    """The strongly connected components of a part of the graph (Tarjan's algorithm, without recursion)."""
-    index: dict[State, int] = {}
-    low: dict[State, int] = {}
-    on_stack: set[State] = set()
-    stack: list[State] = []
-    for root in inside:
-        if root in index:
-            continue
-        work: list[tuple[State, Iterator[tuple[State, int]]]] = [(root, iter(edges[root]))]
-        index[root] = low[root] = len(index)
-        stack.append(root)
-        on_stack.add(root)
-        while work:
-            state, out = work[-1]
-            for after, _ in out:
-                if after not in inside:
-                    continue
-                if after not in index:
-                    index[after] = low[after] = len(index)
-                    stack.append(after)
-                    on_stack.add(after)
-                    work.append((after, iter(edges[after])))
-                    break
-                if after in on_stack:
-                    low[state] = min(low[state], index[after])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[state])
-                if low[state] == index[state]:
-                    component: set[State] = set()
-                    while state not in component:
-                        one = stack.pop()
-                        on_stack.discard(one)
-                        component.add(one)
-                    yield component

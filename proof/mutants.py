@@ -12,9 +12,14 @@ It is found by the checks of its own table (statemachines.checks), or by explori
 takes part. What survives both is listed, with the reason, in docs/proof.md.
 """
 
+import json
+import math
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from clerestory.statemachines.checks import CHECKS
@@ -23,7 +28,18 @@ from proof.explorer import Explorer
 from proof.language import WorldError
 from proof.world import World
 
+SEED = 17
+"""Of the order in which mutants are judged."""
+
+MOST_STATES = 30_000
+"""States up to which the world of a mutant is explored, which is ten times what one has without: a world that grows
+beyond that decides nothing."""
+
 KINDS = ("removed", "silent", "led astray", "unguarded", "swapped")
+
+
+OWN = "the table's own checks"
+"""What has found a mutant, where no world has."""
 
 
 class Mutant(NamedTuple):
@@ -93,40 +109,78 @@ def all_mutants(worlds: Sequence[World]) -> list[Mutant]:
     return [mutant for name, table in tables.items() for mutant in mutants(table, passed.get(name, set()))]
 
 
-def sample(found: Sequence[Mutant], most: int) -> list[Mutant]:
-    """At most about `most` of them, spread evenly."""
-    step = max(1, -(-len(found) // most))
-    return list(found[::step])
+def in_order(found: Sequence[Mutant]) -> list[Mutant]:
+    """All of them, in an order of which every beginning is an even sample of the tables and of the kinds."""
+    chance = random.Random(SEED)
+    groups: dict[tuple[str, str], list[Mutant]] = {}
+    for mutant in found:
+        groups.setdefault((mutant.table.name, mutant.kind), []).append(mutant)
+    placed: list[tuple[float, str, Mutant]] = []
+    for group in groups.values():
+        chance.shuffle(group)
+        offset = chance.random()
+        placed += [((at + offset) / len(group), mutant.what, mutant) for at, mutant in enumerate(group)]
+    return [mutant for _, _, mutant in sorted(placed, key=lambda one: one[:2])]
 
 
 def judge(mutant: Mutant, worlds: Sequence[World]) -> Judged:
     """Look for the fault: first in the worlds, then by the checks of the table alone."""
+    said = ""
     for world in worlds:
         if not any(part.table.name == mutant.table.name for part in world.parts):
             continue
         try:
-            outcome = Explorer(world.with_table(mutant.table)).explore(300_000)
-        except (WorldError, OverflowError) as error:
+            outcome = Explorer(world.with_table(mutant.table)).explore(MOST_STATES)
+        except WorldError as error:
             return Judged(mutant, world.name, str(error))
+        except OverflowError as error:
+            said = str(error)
+            continue
         if outcome.fault is not None:
             return Judged(mutant, world.name, outcome.fault.what)
     by = {law: offenders for law, check in CHECKS.items() if (offenders := check(mutant.table))}
     for law, offenders in by.items():
-        return Judged(mutant, "the table's own checks", f"{law}: {offenders[0]}")
-    return Judged(mutant, "", "")
+        return Judged(mutant, OWN, f"{law}: {offenders[0]}")
+    return Judged(mutant, "", said)
 
 
 def judge_all(
-    found: Sequence[Mutant], worlds: Sequence[World], tell: Callable[[str], object] | None = None
+    found: Sequence[Mutant],
+    worlds: Sequence[World],
+    tell: Callable[[str], object] = str,
+    *,
+    seconds: float = math.inf,
+    kept: Path | None = None,
 ) -> list[Judged]:
-    """Judge every one of them; `tell` is told of each."""
+    """Judge them one after the other, until so many seconds are over; `tell` is told of each. What was judged before is
+    read from the file `kept`, and what is judged now is added to it. The result is of a beginning of `found`."""
+    known = _read(kept)
+    until = monotonic() + seconds
     judged = []
     for number, mutant in enumerate(found, 1):
-        judged.append(judge(mutant, worlds))
-        if tell is not None:
-            last = judged[-1]
-            tell(
-                f"{number}/{len(found)} {mutant.what}: "
-                + (f"found by {last.by}: {last.said}" if last.by else "SURVIVES")
-            )
+        last = known.get(_key(mutant))
+        if last is None:
+            if monotonic() > until:
+                break  # what was judged of those behind is no even sample
+            one = judge(mutant, worlds)
+            last = one.by, one.said
+            _add(kept, mutant, last)
+        by, said = last
+        judged.append(Judged(mutant, by, said))
+        tell(f"{number}/{len(found)} {mutant.what}: " + (f"found by {by}: {said}" if by else f"SURVIVES {said}"))
     return judged
+
+
+def _key(mutant: Mutant) -> str:
+    return f"{mutant.kind}: {mutant.what}"
+
+
+def _read(kept: Path | None) -> dict[str, tuple[str, str]]:
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept is not None and kept.exists() else []
+    return {key: (by, said) for key, by, said in map(json.loads, lines)}
+
+
+def _add(kept: Path | None, mutant: Mutant, judged: tuple[str, str]) -> None:
+    if kept is not None:
+        with kept.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([_key(mutant), *judged]) + "\n")

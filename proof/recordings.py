@@ -1,8 +1,9 @@
 """A counter-example as recordings, one for each machine: `clerestory replay FILE` walks them.
 
 A recording has the form of those of the x-ray (server.xray.exports). Its times are the numbers of the events, and
-behind the point those of the rows in that turn: the world knows no seconds. Where a fault was found in tables that were
-changed on purpose, the replay says so.
+behind the point those of the rows in that turn: the world knows no seconds. Recordings with the same `clock` can be
+laid beside each other; a machine that was `made` on the way is there, at the latest, when it first moves. Where a fault
+was found in tables that were changed on purpose, the replay says so.
 """
 
 import json
@@ -21,7 +22,8 @@ def recordings(world: World, fault: Fault) -> dict[str, dict[str, Any]]:
         for place, step in enumerate(passed):
             part = world.parts[step.part]
             name = _name(part, lives[step.part])
-            recording = found.setdefault(name, _empty(world, part, name, fault))
+            made = not part.born or lives[step.part] > 0
+            recording = found.setdefault(name, _empty(world, part, name, fault, made=made))
             row = part.table.rows[step.row]
             recording["passages"].append(
                 {
@@ -70,7 +72,7 @@ def _name(part: Part, lives: int) -> str:
     return part.name if not lives else f"{part.name}-{lives + 1}"
 
 
-def _empty(world: World, part: Part, name: str, fault: Fault) -> dict[str, Any]:
+def _empty(world: World, part: Part, name: str, fault: Fault, *, made: bool) -> dict[str, Any]:
     return {
         "format": "clerestory recording",
         "version": 1,
@@ -78,6 +80,9 @@ def _empty(world: World, part: Part, name: str, fault: Fault) -> dict[str, Any]:
         "id": f"{part.table.name}:{name}",
         "peer": f"the world {world.name}",
         "request": fault.what,
+        "fault": fault.what,
+        "made": made,
+        "clock": f"the world {world.name}",
         "requests": 0,
         "status": None,
         "bytes_in": 0,

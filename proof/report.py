@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proof.explorer import Outcome
-from proof.mutants import KINDS, Judged
+from proof.mutants import KINDS, OWN, SEED, Judged
 from proof.spin import Verdict
 from proof.world import World, events_of
 
@@ -21,6 +21,8 @@ class Result(NamedTuple):
     def faults(self) -> list[str]:
         """Everything that is wrong, and where the two disagree."""
         found = [f"explorer: {self.outcome.fault.what}"] if self.outcome.fault is not None else []
+        if not self.outcome.is_whole:
+            return found + [f"spin: {one.what}: {one.fault}" for one in self.verdicts if one.fault]
         found += [f"spin: {one.what}: {one.fault}" for one in self.verdicts if one.fault]
         if self.verdicts and not found and self.verdicts[0].states != self.outcome.states:
             found.append(f"spin has {self.verdicts[0].states} states, the explorer {self.outcome.states}")
@@ -49,10 +51,9 @@ def results_table(results: Sequence[Result]) -> str:
         machines = " ".join(f"{part.name}:{part.table.name}" for part in world.parts)
         spin = f"{one.verdicts[0].states:,}" if one.verdicts else "not run"
         spun = f"{sum(verdict.seconds for verdict in one.verdicts):.0f} s" if one.verdicts else ""
-        result = "; ".join(one.faults) or "all holds"
-        checked = (
-            f"{len(world.eventually)} in both" if len(one.verdicts) > 1 else f"{len(world.eventually)} by the explorer"
-        )
+        result = "; ".join(one.faults) or ("all holds" if outcome.is_whole else "nothing found, and not explored whole")
+        by = "in both" if len(one.verdicts) > 1 else "by the explorer"
+        checked = f"{len(world.eventually)} {by}" if outcome.is_whole else "none"
         lines.append(
             f"| {world.name} | {machines} | {len(events_of(world))} | {outcome.states:,} | {spin} | "
             f"{outcome.transitions:,} | {checked} | {outcome.seconds:.0f} s | {spun} | {result} |"
@@ -81,7 +82,8 @@ def mutants_table(judged: Sequence[Judged], whole: int) -> str:
     by_table = Counter(one.mutant.kind for one in judged if one.by == OWN)
     found = sum(bool(one.by) for one in judged)
     lines = [
-        f"{len(judged)} of {whole} mutants were judged: {found} were found ({100 * found / len(judged):.0f} %).",
+        f"{len(judged)} of {whole} mutants were judged, an even sample of tables and kinds (seed {SEED}): {found} were "
+        f"found ({100 * found / len(judged):.0f} %).",
         "",
         "| kind | made | found by a world | found by the table's own checks alone | survive |",
         "|---|---:|---:|---:|---:|",
@@ -92,6 +94,3 @@ def mutants_table(judged: Sequence[Judged], whole: int) -> str:
     lines += ["", "Those that survive:", ""]
     lines += [f"- {one.mutant.kind}: {one.mutant.what}" for one in judged if not one.by]
     return "\n".join(lines)
-
-
-OWN = "the table's own checks"

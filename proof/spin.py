@@ -39,7 +39,7 @@ def is_there() -> bool:
     return all(shutil.which(program) for program in ("spin", "gcc"))
 
 
-def check(world: World, tell: Callable[[str], object], *, liveness: bool = True, nice: int = 10) -> list[Verdict]:
+def check(world: World, tell: Callable[[str], object], *, liveness: bool = True, nice: int = 0) -> list[Verdict]:
     """Have Spin check the world's safety, and each of its promises under weak fairness. Raises SpinError."""
     with tempfile.TemporaryDirectory(prefix="proof-") as name:
         folder = Path(name)

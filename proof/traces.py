@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from clerestory.statemachines.tables import TABLES
-from proof.explorer import BORN, Broken, Explorer, Passed, State
+from proof.explorer import BORN, Broken, Explorer, Passed
+from proof.graph import State
 from proof.language import state_number, trigger_number
 from proof.world import World
 

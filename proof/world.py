@@ -240,6 +240,15 @@ def orders(part: str) -> Event:
     return Event("operator", f"heeds({part}, CLOSE_ORDERED)", "", part, "CLOSE_ORDERED", f"{part}: closed by order")
 
 
+def closable(*parts: str, unless: str = "") -> list[Always]:
+    """The operator can close each of them in every state, but where that is on its way already."""
+    also = f" or {unless}" if unless else ""
+    return [
+        Always(f"it can be closed by order ({part})", f"not alive({part}) or heeds({part}, CLOSE_ORDERED){also}")
+        for part in parts
+    ]
+
+
 def ends_of(part: Part) -> list[int]:
     """The numbers of the final states of a machine."""
     return [state_number(part.table, str(spec.state)) for spec in part.table.specs if spec.final]

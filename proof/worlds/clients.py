@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from clerestory.statemachines import connection
-from proof.world import Always, Event, Eventually, Part, Way, orders
+from proof.world import Always, Event, Eventually, Part, Way, closable, orders
 
 
 class Client(NamedTuple):
@@ -207,6 +207,11 @@ def _writing(i: int, leave: str, takes: str) -> Described:
 
 def _always(i: int) -> list[Always]:
     return [
+        *closable(f"c{i}"),
+        Always(
+            f"a handler that rests awaits an operation ({i})",
+            f"not at(c{i}, QUERYING_BACKEND, PRODUCING, HALF_CLOSED) or op{i}",
+        ),
         Always(f"a request is accepted on a connection that is there ({i})", f"not acc{i} or alive(c{i})"),
         Always(
             f"between two requests nothing is left of the last ({i})", f"not at(c{i}, AWAITING_REQUEST) or not acc{i}"

@@ -19,7 +19,7 @@ Of the WebSocket `w`:
 from dataclasses import replace
 
 from clerestory.statemachines import application, websocket
-from proof.world import Always, Event, Eventually, Part, Way, Ways, World, orders
+from proof.world import Always, Event, Eventually, Part, Way, Ways, World, closable, orders
 from proof.worlds.clients import Backend, Client, client, indent, notify
 
 OPEN = "OPEN, AWAITING_PONG, AWAITING_ROOM, AWAITING_APPLICATION"
@@ -95,6 +95,8 @@ def conversations(reads: int = 2) -> World:
         _acts(),
         [
             *near.always,
+            *closable("w"),
+            *closable("a", unless="at(a, CANCELLING)"),
             Always(
                 "a connection has become a WebSocket's", "not at(c0, TUNNELLING) or alive(w) and not at(w, UNTAKEN)"
             ),

@@ -15,72 +15,79 @@ Of the session `g`, its reset `r`, and the cancel request `k`:
     stale   the cancel request is for a session that has ended: it cannot hit another one
 """
 
+from collections.abc import Sequence
+
 from clerestory.statemachines import postgres, postgres_cancel, postgres_reset, slot
-from proof.world import Always, Eventually, Part, Way, Ways, World, orders
-from proof.worlds.clients import OWNS, TOLD, WAITS, Backend, choose, client, indent, notify
+from proof.world import Always, Eventually, Part, Way, Ways, World, closable, orders
+from proof.worlds.clients import OWNS, TOLD, WAITS, Backend, Client, choose, client, indent, notify
 
 
 def database(clients: int = 2, queries: int = 2, cancels: int = 1) -> World:
     """`clients` clients with one request each, whose handler runs up to `queries` queries."""
-    everyone = range(clients)
-    made = [client(i, _backend(i)) for i in everyone]
-    variables = {name: value for one in made for name, value in one.variables.items()}
-    for i in everyone:
-        variables |= {f"ask{i}": 0, f"tx{i}": 0, f"queries{i}": queries}
-    variables |= {"owner": 0, "busy": 0, "dirty": 0, "open": 0, "cancels": cancels, "stale": 0}
+    made = [client(i, _backend(i)) for i in range(clients)]
     return World(
         "database",
         "connections x a session with PostgreSQL x its reset x its cancel request",
-        [*(one.part for one in made), *(_slot(i) for i in everyone), _session(clients, cancels), _reset(), _cancel()],
-        variables,
+        [*(one.part for one in made), *map(_slot, range(clients)), _session(clients, cancels), _reset(), _cancel()],
+        _variables(made, queries, cancels),
         [],
-        [
-            *(one for each in made for one in each.always),
-            *(Always(f"a query ends with its exchange ({i})", f"acc{i} or ask{i} == 0") for i in everyone),
-            *(Always(f"a transaction ends with its exchange ({i})", f"acc{i} or not tx{i}") for i in everyone),
-            *(
-                Always(f"who waits for a session has a query ({i})", f"not alive(s{i}) or ask{i} == 1")
-                for i in everyone
-            ),
-            *(
-                Always(f"who waits for a query will be told ({i})", f"not op{i} or {_under_way(i)} or alive(s{i})")
-                for i in everyone
-            ),
-            *(
-                Always(f"no client waits while the session is idle ({i})", f"not alive(s{i}) or not at(g, IDLE)")
-                for i in everyone
-            ),
-            Always("a session in the pool has no owner", "not at(g, IDLE) or owner == 0"),
-            Always("a session in the pool is clean", "not at(g, IDLE) or not (dirty or busy or open)"),
-            Always(
-                "a query that runs is somebody's", "not at(g, SENDING_QUERY, PREPARING, AWAITING_RESULT) or owner > 0"
-            ),
-            Always("a session that is being reset has no owner", "not at(g, RESETTING) or owner == 0"),
-            Always("a reset is a session's", "at(g, RESETTING) or not alive(r)"),
-            Always("a session that is being reset has a reset", "not at(g, RESETTING) or alive(r)"),
-            Always(
-                "no cancel request is under way when a query runs", "not busy or owner == 0 or not alive(k) or stale"
-            ),
-        ],
-        [
-            *(one for each in made for one in each.eventually),
-            *(
-                Eventually(f"the session is given back ({i})", f"owner == {i + 1}", f"owner != {i + 1}")
-                for i in everyone
-            ),
-            *(
-                Eventually(f"the waiting for a session ends ({i})", f"alive(s{i})", f"not alive(s{i})")
-                for i in everyone
-            ),
-            Eventually("a reset ends", "alive(r)", "not alive(r)"),
-            Eventually("a cancel request ends", "alive(k)", "not alive(k)"),
-        ],
+        [*(one for each in made for one in each.always), *_of_queries(clients), *_of_the_session()],
+        [*(one for each in made for one in each.eventually), *_ends(clients)],
         [
             f"{clients} clients, one request each, up to {queries} queries in it",
             f"one session at a time; at most {cancels} cancel request(s) for a reset",
             "a session is made as soon as it is wanted; the pauses between attempts are left out",
         ],
     )
+
+
+def _variables(made: Sequence[Client], queries: int, cancels: int) -> dict[str, int]:
+    found = {name: value for one in made for name, value in one.variables.items()}
+    for i in range(len(made)):
+        found |= {f"ask{i}": 0, f"tx{i}": 0, f"queries{i}": queries}
+    return found | {"owner": 0, "busy": 0, "dirty": 0, "open": 0, "cancels": cancels, "stale": 0}
+
+
+def _of_queries(clients: int) -> list[Always]:
+    found = []
+    for i in range(clients):
+        found += [
+            Always(f"a query ends with its exchange ({i})", f"acc{i} or ask{i} == 0"),
+            Always(f"a transaction ends with its exchange ({i})", f"acc{i} or not tx{i}"),
+            Always(f"who waits for a session has a query ({i})", f"not alive(s{i}) or ask{i} == 1"),
+            Always(f"who waits for a query will be told ({i})", f"not op{i} or {_under_way(i)} or alive(s{i})"),
+            Always(f"no client waits while the session is idle ({i})", f"not alive(s{i}) or not at(g, IDLE)"),
+            *closable(f"s{i}"),
+        ]
+    return found
+
+
+def _of_the_session() -> list[Always]:
+    runs = "at(g, SENDING_QUERY, PREPARING, AWAITING_RESULT)"
+    return [
+        Always("a session in the pool has no owner", "not at(g, IDLE) or owner == 0"),
+        Always("a session in the pool is clean", "not at(g, IDLE) or not (dirty or busy or open)"),
+        Always("a query that runs is somebody's", f"not {runs} or owner > 0"),
+        Always("a session that is being reset has no owner", "not at(g, RESETTING) or owner == 0"),
+        Always("a reset is a session's", "at(g, RESETTING) or not alive(r)"),
+        Always("a session that is being reset has a reset", "not at(g, RESETTING) or alive(r)"),
+        Always("no cancel request is under way when a query runs", "not busy or owner == 0 or not alive(k) or stale"),
+        *closable("g", "r", "k"),
+    ]
+
+
+def _ends(clients: int) -> list[Eventually]:
+    found = []
+    for i in range(clients):
+        found += [
+            Eventually(f"the session is given back ({i})", f"owner == {i + 1}", f"owner != {i + 1}"),
+            Eventually(f"the waiting for a session ends ({i})", f"alive(s{i})", f"not alive(s{i})"),
+        ]
+    return [
+        *found,
+        Eventually("a reset ends", "alive(r)", "not alive(r)"),
+        Eventually("a cancel request ends", "alive(k)", "not alive(k)"),
+    ]
 
 
 def _under_way(i: int) -> str:

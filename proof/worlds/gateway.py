@@ -23,7 +23,7 @@ Of the upstream's connection `u`:
 from collections.abc import Sequence
 
 from clerestory.statemachines import slot, upstream
-from proof.world import Always, Event, Eventually, Part, Way, Ways, World, orders
+from proof.world import Always, Event, Eventually, Part, Way, Ways, World, closable, orders
 from proof.worlds.clients import OWNS, TOLD, WAITS, Backend, Client, choose, client, indent, notify
 
 
@@ -59,7 +59,7 @@ def proxying(clients: int, bodies: Sequence[int]) -> World:
         "gateway",
         "connections x exchanges x slots x a connection to an upstream",
         _parts(made, secret=False, many=True),
-        _variables(made, ENDLESS, 1),
+        _variables(made, ENDLESS, 1) | {"line": 0} | {f"place{i}": 0 for i in range(clients)},
         [_LIES, Event("peers", room, connects, name="a client connects"), *map(_drain, range(clients))],
         _always(made),
     )
@@ -109,8 +109,20 @@ def _always(made: Sequence[Client]) -> list[Always]:
             Always(f"an answer has begun where its call says so ({i})", begun),
             Always(f"no client waits while the pool is idle ({i})", f"not alive(s{i}) or alive(u)"),
         ]
+        found += [
+            Always(
+                f"an answer that has begun is known to its call ({i})",
+                f"owner != {i + 1} or not at(u, READING_BODY, HOLDING_BODY, EXCHANGING) or ask{i} == 2",
+            ),
+            Always(
+                f"a call knows that its next piece is awaited ({i})",
+                f"owner != {i + 1} or not at(u, AWAITING_PIECE) or want{i}",
+            ),
+            *closable(f"s{i}"),
+        ]
     return [
         *found,
+        *closable("u"),
         Always("a connection in the pool has no owner", "not at(u, IDLE) or owner == 0"),
         Always("a connection that is used is somebody's", "not alive(u) or at(u, IDLE) or owner > 0"),
         Always("what is not there has no owner", "alive(u) or owner == 0"),
@@ -147,9 +159,10 @@ offer(s{i}, CALLER_LEFT)
 """
 
 
-def _begin(i: int) -> str:
-    """Pool.begin: an idle connection, or a new one, or a place in the queue."""
-    return f"""
+def _begin(i: int, many: bool) -> str:
+    """Pool.begin: an idle connection, or a new one, or a place in the queue, whose last one is `line`."""
+    return (
+        f"""
 assert not sent{i} or safe{i}
 op{i} = 1
 ask{i} = 1
@@ -168,13 +181,17 @@ elif not alive(u):
 else:
     begin(s{i})
 """
+        + f"    line += 1\n    place{i} = line\n" * many
+    )
 
 
 def _backend(i: int, *, many: bool = False) -> Backend:
     start = []
     for safe in (0, 1):
         fed = f"fed{i} = body{i} > 0\nsafe{i} = {safe}\n"
-        start.append(Way("", fed + _begin(i), f"not alive(s{i}) and begun{i} == 0 and acc{i} == 1 and ask{i} == 0"))
+        start.append(
+            Way("", fed + _begin(i, many), f"not alive(s{i}) and begun{i} == 0 and acc{i} == 1 and ask{i} == 0")
+        )
     ask = f"ask{i}"
     wait = Way("", f"op{i} = 1", f"{ask} == 2 and got{i} == 0" + f" and begun{i} == 1" * (not many))
     take = f"""
@@ -182,7 +199,7 @@ got{i} = 0
 if owner == {i + 1}:
     offer(u, PIECE_REQUESTED)
 """
-    again = f"tries{i} -= 1\nfed{i} = 0\n" + _begin(i)
+    again = f"tries{i} -= 1\nfed{i} = 0\n" + _begin(i, many)
     resumed = []
     for keep in (0, 1):
         begin = f"begun{i} = 1\nkeep{i} = {keep}\n"
@@ -226,9 +243,10 @@ def _told(clients: int, text: str) -> str:
     return f"assert wire == owner\nassert not stray\n{choose(clients, OWNS, text + TOLD)}"
 
 
-def _next(clients: int, give: str = "") -> str:
-    """The connection goes to the call that waits first, if one does."""
-    return choose(clients, WAITS, f"owner = @\nrest = body#\n{give}tell(s#, SLOT_FREED)")
+def _next(clients: int, many: bool, give: str = "") -> str:
+    """The connection goes to the call that waits first, if one does. Of two clients one alone can wait."""
+    first = "".join(f" and (not alive(s{i}) or place{i} >= place#)" for i in range(clients)) if many else ""
+    return choose(clients, WAITS + first, f"owner = @\nrest = body#\n{give}tell(s#, SLOT_FREED)")
 
 
 def _upstream(clients: int, secret: bool, many: bool) -> Part:
@@ -243,11 +261,11 @@ def _upstream(clients: int, secret: bool, many: bool) -> Part:
     lost = choose(clients, OWNS, f"ask# = 4\nowner = 0\n{TOLD}")
     end = _told(clients, "ask# = 3\n") + "owner = 0\n"
     last = _told(clients, "if ask# == 2:\n    got# = 1\nask# = 3\n") + "owner = 0\n"
-    pooled = f"used = 1\n{_next(clients)}"
+    pooled = f"used = 1\n{_next(clients, many)}"
     handed_back = f"assert {unsent}\nback = owner\nowner = 0\n"
     asked = choose(clients, OWNS, "want# = 1\nif fed#:\n    offer(c#, BODY_REQUESTED)")
     again = choose(clients, "back == @", "begin(u)\nowner = @\nrest = body#")
-    following = indent(_next(clients, "begin(u)\n"))
+    following = indent(_next(clients, many, "begin(u)\n"))
     gone = f"wire = 0\nstray = 0\nused = 0\n{again}else:\n{following}back = 0\n"
     head = "assert ask# == 1\nask# = 2\n"
     ways: Ways = {

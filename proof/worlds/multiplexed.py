@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 from clerestory.statemachines import h2_connection, h2_stream
-from proof.world import Always, Event, Eventually, Part, Way, Ways, World, orders
+from proof.world import Always, Event, Eventually, Part, Way, Ways, World, closable, orders
 from proof.worlds.clients import choose, indent
 
 OWN = ("body", "come", "begun", "more", "op", "news", "fed", "turn", "held")
@@ -56,6 +56,7 @@ def multiplexed(streams: int = 2, opens: int = 2, body: int = 1, most: int = 2) 
 def _always(streams: int) -> list[Always]:
     there, turns = _there(streams), " or ".join(f"turn{i}" for i in range(streams))
     found = [
+        *closable("h", *(f"x{i}" for i in range(streams))),
         Always("a stream is a connection's", f"not ({there}) or at(h, NEGOTIATING, SERVING, SENDING, DRAINING)"),
         Always("what is to be sent is being sent", f"not (out or {turns}) or at(h, SENDING)"),
         Always("a connection that serves has a stream", f"not at(h, SERVING, DRAINING) or {there}"),

@@ -17,7 +17,7 @@ Of the name, the look-up `r` and the connection `u`:
 """
 
 from clerestory.statemachines import resolution, slot, upstream
-from proof.world import Always, Event, Eventually, Part, Way, Ways, World, orders
+from proof.world import Always, Event, Eventually, Part, Way, Ways, World, closable, orders
 from proof.worlds.clients import OWNS, TOLD, WAITS, Backend, choose, client, indent, notify
 
 ASK = "if not alive(r):\n    begin(r)\n    found = 0\n"
@@ -42,6 +42,7 @@ def names(clients: int = 2) -> World:
         ],
         [
             *(one for each in made for one in each.always),
+            *closable("u", "r", *(f"s{i}" for i in everyone)),
             *(Always(f"a call ends with its exchange ({i})", f"acc{i} or ask{i} == 0") for i in everyone),
             *(Always(f"who waits for a call will be told ({i})", f"not op{i} or {_under_way(i)}") for i in everyone),
             *(

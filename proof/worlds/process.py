@@ -5,6 +5,7 @@ coming    clients that have not tried to connect yet
 drains    the drain has begun
 due       a connection that became idle in the drain is to be closed after a while (Service.await_last_request)
 signals   signals that may still come
+given     connections have ended, and their descriptors are given back behind the events of this batch
 """
 
 from clerestory.statemachines import listener, process
@@ -17,11 +18,12 @@ def draining(
 ) -> World:
     """A process with a listener and room for `clients` connections; `coming` clients connect, one after the other. Of
     `strangers` nothing is known but the table."""
-    made = [_client(i, clients, strangers) for i in range(clients)]
+    made = [_client(i, strangers) for i in range(clients)]
     variables = {name: value for one in made for name, value in one.variables.items()}
     variables |= {f"due{i}": 0 for i in range(clients)}
     events = [
         Event("peers", "coming > 0 and alive(l)", "coming -= 1\nbacklog += 1", name="connects"),
+        _closed(clients),
         *(
             Event(
                 f"timer {i}",
@@ -37,7 +39,7 @@ def draining(
         "process",
         "a process x its listener x connections that come and go",
         [_process(clients, there), _listener(clients, requests, strangers), *(one.part for one in made)],
-        variables | {"backlog": 0, "coming": coming, "drains": 0, "signals": signals},
+        variables | {"backlog": 0, "coming": coming, "drains": 0, "signals": signals, "given": 0},
         events,
         [
             *(one for each in made for one in each.always),
@@ -57,20 +59,18 @@ def draining(
     )
 
 
-def _client(i: int, clients: int, strangers: bool) -> Client:
+def _client(i: int, strangers: bool) -> Client:
     renewed = f"if drains:\n    due{i} = 1\n"
     if strangers:
-        return stranger(i, _ended(clients), renewed)
-    return client(i, requests=0, born=False, ended=_ended(clients), renewed=renewed)
+        return stranger(i, "given = 1", renewed)
+    return client(i, requests=0, born=False, ended="given = 1", renewed=renewed)
 
 
-def _ended(clients: int) -> str:
+def _closed(clients: int) -> Event:
+    """Process._connection_closed: the descriptors of a batch are given back behind all of its events."""
     there = " or ".join(f"alive(c{i})" for i in range(clients))
-    return f"""
-offer(l, CONNECTION_ENDED)
-if not ({there}):
-    offer(p, CONNECTIONS_ENDED)
-"""
+    last = f"if not ({there}):\n    offer(p, CONNECTIONS_ENDED)"
+    return Event("loop", "given == 1", f"given = 0\noffer(l, CONNECTION_ENDED)\n{last}", name="descriptors are closed")
 
 
 def _process(clients: int, there: str) -> Part:

@@ -6,7 +6,7 @@ ended   the function has returned, and the loop has not been told
 """
 
 from clerestory.statemachines import work
-from proof.world import Always, Event, Eventually, Part, Way, Ways, World, orders
+from proof.world import Always, Event, Eventually, Part, Way, Ways, World, closable, orders
 from proof.worlds.clients import Backend, Client, client, indent, notify
 
 
@@ -27,6 +27,7 @@ def threads(clients: int = 2, requests: int = 1) -> World:
         [*ends, *told],
         [
             *(one for each in made for one in each.always),
+            *(one for i in range(clients) for one in closable(f"w{i}", unless=f"at(w{i}, ABANDONED)")),
             *(
                 Always(f"the thread runs what runs ({i})", f"not at(w{i}, RUNNING) or thread == {i + 1}")
                 for i in range(clients)

@@ -18,7 +18,7 @@ Of each way of the tunnel, `out` from the client and `back` to it:
 from dataclasses import replace
 
 from clerestory.statemachines import tunnel, upstream
-from proof.world import Always, Eventually, Part, Way, Ways, World, orders
+from proof.world import Always, Eventually, Part, Way, Ways, World, closable, orders
 from proof.worlds.clients import Backend, Client, client, indent, notify
 
 PASSED = """
@@ -46,6 +46,7 @@ def tunnels() -> World:
         [],
         [
             *near.always,
+            *closable("u"),
             Always(
                 "a tunnel that is open has both its ends", f"not {open_} or at(c0, TUNNELLING) and at(u, TUNNELLING)"
             ),

@@ -236,6 +236,8 @@ def _always(wanted: int, places: int) -> list[Always]:
                 f"an older generation serves on only until the new one does ({i})",
                 f"not at(v, SERVING) or gen{i} >= now or not at(w{i}, {ORDERABLE})",
             ),
+            Always(f"a worker that leaves was told to ({i})", f"not at(w{i}, RETIRING, STOPPING) or told{i}"),
+            Always(f"a worker is killed once ({i})", f"not at(w{i}, KILLED) or hit{i}"),
             Always(f"a worker's process is a worker's ({i})", f"gone or alive(w{i}) or not alive(f{i})"),
         ]
     return found

@@ -11,10 +11,14 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Start
 from tests.support.applications import LARGE, pattern
 from tests.support.client import Address, Client, CutShort, chunked, request
 from tests.support.figures import figure
+
+pytestmark = pytest.mark.usefixtures("within_the_worlds")
 
 SECONDS = float(os.environ.get("CLERESTORY_CHAOS", "4"))
 CLIENTS = 12

@@ -4,7 +4,9 @@ A server writes down which rows its machines have passed; there must be a way th
 is wrong with the order, or missing, is refused although each machine by itself agrees with its table.
 """
 
-from contextlib import ExitStack
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from clerestory.statemachines import connection, process, slot, upstream
 from clerestory.statemachines.contract import Table
 from proof.traces import Step
 from tests.conftest import Start
-from tests.support.client import Client, chunked, clients, request
+from tests.support.client import Address, Client, CutShort, chunked, clients, request
+from tests.support.load import Load
 from tests.support.server import ServerProcess
-from tests.support.walks import held, told_first, traces
+from tests.support.walks import held, sampled, told_first, traces
 
 
 @pytest.fixture
@@ -74,6 +77,67 @@ def test_a_reverse_proxy_with_one_connection(start: Start, tmp_path: Path, monke
         assert third.get("/hello").status == 502
         ended(proxy)
     assert held(only(tmp_path)) == (["process", "gateway"], [])
+
+
+SMALL = [
+    request("/hello"),
+    request("/hello") * 3,
+    request("/status/404"),
+    request("/sleep/20"),
+    request("/stream/generator/3/100"),
+    request("/echo", method="POST", body=b"a" * 100),
+    request("/echo", "transfer-encoding: chunked", method="POST") + chunked(b"a", b"b"),
+    request("/echo", "content-length: 100", method="POST") + b"a" * 50,
+    request("/wait/never"),
+    b"GET / HTTP/1.1\r\nhost: a",
+    b"no request at all\r\n\r\n",
+    b"",
+]
+
+
+def misbehave(address: Address, seed: int) -> None:
+    """A client that comes again and again, and leaves in any way at any moment."""
+    dice = random.Random(seed)
+    for _ in range(12):
+        with suppress(OSError, AssertionError, CutShort), Client(address) as client:
+            client.send(dice.choice(SMALL))
+            act = dice.randrange(4)
+            if act == 0:
+                client.socket.settimeout(0.05)
+                client.answer()
+            elif act == 1:
+                client.half_close()
+                client.socket.settimeout(0.1)
+                client.end()
+            elif act == 2:
+                client.reset()
+
+
+def test_chaos_through_a_reverse_proxy(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three clients at once, who want one connection to the upstream."""
+    behind = start()
+    monkeypatch.setenv("CLERESTORY_WALKS", str(tmp_path))
+    proxy = start("--upstream-max-connections", "1", "--max-connections", "3", target=behind.url)
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(misbehave, proxy.address, seed) for seed in (1, 2, 3)]:
+            done.result()
+    ended(proxy)
+    trace = only(tmp_path)
+    assert len(trace) > 100
+    assert held(trace) == (["process", "gateway"], [])
+
+
+def test_load_is_held_by_a_sample_of_its_connections(start: Start, walks: Path) -> None:
+    server = start()
+    with Load(server.address, {"/hello": b"hello\n", "/sleep/1": b"slept\n"}, clients=4) as load:
+        load.reach(300)
+    assert not load.failures
+    ended(server)
+    trace = only(walks)
+    assert held(trace) == (["process"], [])
+    kept = {step.machine for step in sampled(trace) if step.table == "connection"}
+    assert len(kept) == 40
+    assert next(step.machine for step in reversed(trace) if step.table == "connection") in kept
 
 
 def number(table: Table, source: str, trigger: str, dest: str) -> int:

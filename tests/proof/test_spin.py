@@ -14,13 +14,13 @@ needs_spin = pytest.mark.skipif(not spin.is_there(), reason="Spin, or a C compil
 
 
 def said(world: World) -> list[str]:
-    return [bool(one.fault) * one.what for one in spin.check(world, lambda line: None, nice=0)]
+    return [bool(one.fault) * one.what for one in spin.check(world, lambda line: None)]
 
 
 @needs_spin
 def test_a_world_without_a_fault_has_none_in_either_and_as_many_states() -> None:
     world = threads(1)
-    result = Result(world, Explorer(world).explore(), spin.check(world, lambda line: None, nice=0))
+    result = Result(world, Explorer(world).explore(), spin.check(world, lambda line: None))
     assert result.faults == []
     assert len(result.verdicts) == 1 + len(world.eventually)
     assert result.verdicts[0].states == result.outcome.states > 20

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from clerestory.statemachines import connection, upstream
-from proof.explorer import BORN, Explorer, State
+from proof.explorer import BORN, Explorer
+from proof.graph import State
 from proof.recordings import recordings
 from proof.traces import Follower, Step, Undecided, in_words, steps_of
 from proof.world import World

@@ -1,7 +1,8 @@
 """What the machines of a server did together (tests.support.held), held against the worlds of `proof`.
 
-A world is tried where it fits: one listener and not too many connections; one connection to the upstream at a time, and
-few clients. What it refuses fails the test, with the step that no way leads to.
+A world is tried where it fits: that of a process where there is one listener, with a sample of the connections where
+there are many; that of a gateway where there is one connection to the upstream at a time, and few clients. What it
+refuses fails the test, with the step that no way leads to.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from proof.worlds.gateway import proxying
 from proof.worlds.process import draining
 
 CONNECTIONS, CALLERS, PIECES = 40, 3, 12
-"""Connections that a trace may have in the world of a process; how many at once in that of a gateway, and pieces of
+"""Connections that are held in the world of a process; how many at once in that of a gateway, and pieces of
 bodies on one of them."""
 
 LEFT_OUT = ("HANDSHAKING", "TUNNELLING")
@@ -53,9 +54,9 @@ def held(trace: Sequence[Step]) -> tuple[list[str], list[str]]:
     """The worlds that `trace` was held against, and what these refuse of it."""
     trace = told_first(trace)
     tried, refused = [], []
-    for name, follower in _fitting(trace):
+    for name, follower, shown in _fitting(trace):
         try:
-            followed = follower.follow(trace)
+            followed = follower.follow(shown)
         except Undecided:
             continue
         tried.append(name)
@@ -89,18 +90,33 @@ def _trigger(step: Step) -> str:
     return str(TABLES[step.table].rows[step.row].trigger) if step.row != BORN else ""
 
 
-def _fitting(trace: Sequence[Step]) -> Iterable[tuple[str, Follower]]:
-    made = Counter(step.table for step in trace if step.row == BORN)
+def sampled(trace: Sequence[Step], most: int = CONNECTIONS) -> list[Step]:
+    """The same of at most so many of its connections, evenly spread, and the one that ended last: how many others there
+    are is not known to the world of a process."""
+    made = [step.machine for step in trace if step.table == "connection" and step.row == BORN]
+    if len(made) <= most:
+        return list(trace)
+    last = next(step.machine for step in reversed(trace) if step.table == "connection")
+    kept = {*(made[at * len(made) // (most - 1)] for at in range(most - 1)), last}
+    return [step for step in trace if step.table != "connection" or step.machine in kept]
+
+
+def _fitting(trace: Sequence[Step]) -> Iterable[tuple[str, Follower, Sequence[Step]]]:
+    """The worlds that fit, and what of the trace is held against each."""
     listeners = {step.machine for step in trace if step.table == "listener" and step.row != BORN}
-    if len(trace) > STEPS:
-        return
-    if len(listeners) == 1 and made["connection"] <= CONNECTIONS:
-        clients = max(made["connection"], 1)
-        yield "process", Follower(draining(clients, 1, clients, 3, strangers=True), ["connection"])
+    shown = sampled(trace)
+    if len(listeners) == 1 and len(shown) <= STEPS:
+        clients = max(_made(shown), 1)
+        yield "process", Follower(draining(clients, 1, clients, 3, strangers=True), ["connection"]), shown
     callers, pieces = _at_once(trace, "connection"), _pieces(trace)
     plain = not any(TABLES[step.table].rows[step.row].dest in LEFT_OUT for step in trace if step.row != BORN)
-    if plain and _at_once(trace, "upstream") == 1 and callers <= CALLERS and pieces <= PIECES:
-        yield "gateway", Follower(proxying(callers, range(1, pieces + 2)), ["connection"])
+    is_small = callers <= CALLERS and pieces <= PIECES and len(trace) <= STEPS
+    if plain and is_small and _at_once(trace, "upstream") == 1:
+        yield "gateway", Follower(proxying(callers, range(1, pieces + 2)), ["connection"]), trace
+
+
+def _made(trace: Sequence[Step]) -> int:
+    return sum(step.table == "connection" and step.row == BORN for step in trace)
 
 
 def _pieces(trace: Sequence[Step]) -> int:
