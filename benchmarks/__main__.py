@@ -34,9 +34,34 @@ SUITES = (
     "proxy",
     "reload",
     "http2",
+    "hosting",
+    "tls",
+    "workers",
 )
-LOADED = {"servers", "connections", "observability", "files", "layers", "databases", "proxy"}
-WITH_PEERS = {"servers", "connections", "syscalls", "databases", "proxy", "reload", "http2"}
+LOADED = {
+    "servers",
+    "connections",
+    "observability",
+    "files",
+    "layers",
+    "databases",
+    "proxy",
+    "hosting",
+    "tls",
+    "workers",
+}
+WITH_PEERS = {
+    "servers",
+    "connections",
+    "syscalls",
+    "databases",
+    "proxy",
+    "reload",
+    "http2",
+    "hosting",
+    "tls",
+    "workers",
+}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -116,7 +141,7 @@ def peer_versions(peers: Peers) -> dict[str, str]:
     names = ("uvicorn", "uvloop", "httptools", "h11", "hypercorn", "gunicorn", "waitress", "cheroot", "granian")
     found = {
         name: peers.versions[name]
-        for name in (*names, "aiohttp", "tornado", "starlette", "httpx", "asyncpg", "psycopg")
+        for name in (*names, "aiohttp", "tornado", "starlette", "fastapi", "websockets", "httpx", "asyncpg", "psycopg")
         if name in peers.versions
     }
     return found | machine.tool_versions()

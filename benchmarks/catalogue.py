@@ -52,6 +52,7 @@ class Entry:
     environment: Mapping[str, str] = field(default_factory=dict)
     build: Build = PLAIN
     """For ours: which build of the sources."""
+    scheme: str = "http"
 
     def missing(self, peers: Peers) -> str:
         """What to install before it can be measured; empty when it is all there."""
@@ -64,7 +65,7 @@ class Entry:
             return "clerestory, which this checkout does not have"
         return self.build.missing()
 
-    def start(self, data: Path, scratch: Path, peers: Peers, cpu: int = machine.SERVER_CPU) -> Server:
+    def start(self, data: Path, scratch: Path, peers: Peers, *cpus: int) -> Server:
         """Start it on a free port; to be used as a context manager. Raises ServerFailed when it cannot be built."""
         try:
             build = self.build.environment()
@@ -72,7 +73,10 @@ class Entry:
             raise ServerFailed(str(failure)) from failure
         place = Place(free_port(), data, scratch, peers)
         log = scratch / f"{place.port}.log"
-        return Server(self.command(place), place.port, log, {work.DATA: str(data), **build, **self.environment}, cpu)
+        surroundings = {work.DATA: str(data), **build, **self.environment}
+        server = Server(self.command(place), place.port, log, surroundings, *cpus)
+        server.scheme = self.scheme
+        return server
 
 
 def is_ours_there() -> bool:

@@ -16,6 +16,7 @@ PACKAGES = (
     "aiohttp",
     "asyncpg",
     "cheroot",
+    "fastapi",
     "granian",
     "gunicorn",
     "h11",
@@ -29,6 +30,7 @@ PACKAGES = (
     "uvicorn",
     "uvloop",
     "waitress",
+    "websockets",
 )
 
 LIST = """

@@ -12,6 +12,7 @@ import json
 import math
 import re
 import signal
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -73,7 +74,18 @@ DATABASES = {
         Workload("sqlite-threads", "JSON from SQLite, through threads", "/emails/%d", distinct=work.EMAILS),
     )
 }
-EVERY = WORKLOADS | DATABASES
+HOSTING = {
+    workload.name: workload
+    for workload in (
+        Workload("json", "constant JSON", "/constant?n=%d"),
+        Workload("post-1k", "POST of 1 KiB, which is read", "/sink?n=%d", method="POST", body=1024, distinct=1000),
+        Workload("post-1m", "POST of 1 MiB, which is read", "/sink?n=%d", method="POST", body=1 << 20, distinct=8),
+        Workload("stream", "a streamed answer of 64 pieces", "/stream?n=%d"),
+        Workload("item", "a route with a path parameter", "/items/%d"),
+        Workload("row", "a row from PostgreSQL", "/emails/%d", distinct=work.EMAILS),
+    )
+}
+EVERY = WORKLOADS | DATABASES | HOSTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ def _run_once(server: Server, workload: Workload, fields: Fields, seconds: float
         raise ServerFailed(INSTALL_WRK)
     connection = "close" if workload.close else "keep-alive"
     command = [wrk, "-t1", f"-c{workload.connections}", f"-d{math.ceil(seconds) + 5}s", "--timeout=10s"]
-    command += ["-s", str(SCRIPT), f"http://127.0.0.1:{server.port}", "--"]
+    command += ["-s", str(SCRIPT), f"{server.scheme}://127.0.0.1:{server.port}", "--"]
     command += [workload.method, workload.target, str(workload.distinct), str(workload.body), fields, connection]
     before = server.cpu_seconds()
     with pinned(LOAD_CPU):
@@ -153,10 +165,24 @@ def _run_once(server: Server, workload: Workload, fields: Fields, seconds: float
     return Outcome(requests, found.seconds, found.received, found.p50, found.p99, found.errors, cpu)
 
 
+def connection_to(server: Server) -> http.client.HTTPConnection:
+    """A client's connection, made when it is used; whose certificate the server shows is not looked at."""
+    if server.scheme == "http":
+        return http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    context = ssl._create_unverified_context()  # noqa: SLF001 - its own documentation names it for this
+    return http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=context)
+
+
 def expected(workload: Workload, number: int) -> bytes:
     """The body that request `number` of this workload must be answered with."""
     if workload.target.startswith("/emails/"):
         return work.email(number) or b""
+    if workload.target.startswith("/items/"):
+        return work.encode({"id": number}).encode()
+    if workload.target.startswith("/sink"):
+        return b"%d" % workload.body
+    if workload.name == "stream":
+        return work.STREAMED * work.PIECES
     if workload.name == "echo":
         return b"x" * workload.body
     if "file" in workload.name:
@@ -176,7 +202,7 @@ def is_same(got: bytes, wanted: bytes) -> bool:
 
 def verify(server: Server, workload: Workload, fields: Fields) -> None:
     """Ask thrice on one connection (once for a large file) and compare status and body. Raises ServerFailed."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = connection_to(server)
     try:
         for number in (1,) if workload.name == "large-file" else (1, 2, 7):
             headers = {"X-Request-Id": f"check-{number}"} if fields is Fields.VARYING else {}

@@ -18,13 +18,15 @@ from pathlib import Path
 CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPU = CPUS[0]
 LOAD_CPU = CPUS[-1]
+WORKERS_CPUS = tuple(CPUS[:-1]) if len(CPUS) > 2 else tuple(CPUS)
+"""Where several workers run: not beside the load, if there are two other CPUs."""
 
 
 @contextlib.contextmanager
-def pinned(cpu: int) -> Iterator[None]:
-    """Whatever is started inside runs on `cpu`, and its children too: affinity is inherited."""
+def pinned(*cpus: int) -> Iterator[None]:
+    """Whatever is started inside runs on these CPUs, and its children too: affinity is inherited."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
+    os.sched_setaffinity(0, cpus)
     try:
         yield
     finally:

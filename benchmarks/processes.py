@@ -88,17 +88,19 @@ def memory(root: int) -> Memory:
 class Server:
     """A server's process, from start to stop; a context manager. What it writes goes to `log`."""
 
+    scheme = "http"
+
     def __init__(
         self,
         command: Sequence[str],
         port: int,
         log: Path,
         environment: Mapping[str, str] | None = None,
-        cpu: int = SERVER_CPU,
+        *cpus: int,
     ) -> None:
         self.port = port
         self.log = log
-        with pinned(cpu), log.open("wb") as output:
+        with pinned(*(cpus or (SERVER_CPU,))), log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,

@@ -34,6 +34,10 @@ FILES: Final = {SMALL_FILE: 16 * 1024, LARGE_FILE: 100 * 1024 * 1024}
 PIECE: Final = 64 * 1024
 """Bytes that an application reads from a file at a time, where its server cannot send files itself."""
 
+PIECES: Final = 64
+STREAMED: Final = b"x" * 1024
+"""`/stream`: so many pieces, each of them this one."""
+
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 

@@ -3,6 +3,7 @@
 A file is handed to the server where it offers `wsgi.file_wrapper`, else it is read and sent in pieces.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     if path == "/echo":
         body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         return _answer(start_response, "200 OK", body, BINARY)
+    if path == "/pid":
+        return _answer(start_response, "200 OK", str(os.getpid()).encode(), BINARY)
     if path.startswith("/files/") and (file := work.file(path[7:])):
         return _file(environ, start_response, file)
     return _answer(start_response, "404 Not Found", b"", BINARY)

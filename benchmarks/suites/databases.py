@@ -98,11 +98,18 @@ def _databases(directory: Path) -> Iterator[dict[str, str]]:
     """Both databases, filled: by workload, where each is."""
     path = directory / "databases.sqlite"
     _fill_sqlite(path)
+    with postgres() as url:
+        yield {"postgres": url, "sqlite-threads": str(path)}
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL with the rows, on the load's CPU: where it is."""
     with pinned(LOAD_CPU):
         cluster = Cluster(shared_buffers="64MB")
     try:
         _fill_postgres(cluster.url())
-        yield {"postgres": cluster.url(), "sqlite-threads": str(path)}
+        yield cluster.url()
     finally:
         cluster.close()
 
