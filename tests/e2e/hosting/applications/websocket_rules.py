@@ -10,7 +10,9 @@ held = asyncio.Event()
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] == "http":
+    if scope["type"] == "http" and scope["path"] == "/events":
+        await events(receive, send)
+    elif scope["type"] == "http":
         await tell(scope, send)
     elif scope["type"] == "websocket":
         name = scope["path"].strip("/")
@@ -20,6 +22,16 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         except BaseException as error:
             seen[f"{name} raised"].append(type(error).__name__)
             raise
+
+
+async def events(receive: Any, send: Any) -> None:
+    """A stream that is silent until it is told to end."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    await send({"type": "http.response.body", "body": b"data: begun\n\n", "more_body": True})
+    seen["events"].append("begun")
+    while (await receive())["type"] != "http.disconnect":
+        ...
+    await send({"type": "http.response.body", "body": b"data: told\n\n"})
 
 
 async def tell(scope: Any, send: Any) -> None:
