@@ -44,8 +44,8 @@ def each(server: ServerProcess, before: int, count: int, what: str) -> float:
 @pytest.mark.many
 @pytest.mark.timeout(300)  # on a busy machine; alone it takes half a minute
 def test_three_thousand_are_held_and_a_drain_ends_each_in_its_way() -> None:
-    options = ("--no-xray", "--no-access-log", "--drain-timeout", "40", "--last-request-timeout", "0.1")
-    options += ("--websocket-send-timeout", "600", "--application-leave-timeout", "5")
+    quiet = ("--no-xray", "--no-access-log", "--websocket-send-timeout", "600", "--application-leave-timeout", "5")
+    options = (*quiet, "--drain-timeout", "40", "--last-request-timeout", "0.1")
     with serving(*options, target=TARGET, descriptors=20_000) as server, ExitStack() as stack:
         stack.enter_context(Raw(server, "waits")).frame()
         before = server.memory()

@@ -182,7 +182,7 @@ def test_work_behind_the_answer_delays_neither_it_nor_the_next_request(hosted: H
     eventually(lambda: hosted.mark("background") == "done", what="the work")
 
 
-def test_an_exception_is_a_500_and_the_connection_goes_on(hosted: Hosted) -> None:
+def test_an_exception_is_a_500_and_the_connection_stays_open(hosted: Hosted) -> None:
     with hosted.client() as client:
         answer = client.get("/error")
         assert answer.status == 500
