@@ -121,7 +121,9 @@ class Trigger(Name):
 
 S, T = State, Trigger
 
-CONNECT = Deadline("connect", "upstream_connect_timeout", 5.0, "for one address to accept; a few lost packets")
+CONNECT = Deadline(
+    "connect", "upstream_connect_timeout", 5.0, "for one address to accept; enough for a few lost packets"
+)
 HANDSHAKE = Deadline("handshake", "upstream_handshake_timeout", 10.0, "for the TLS handshake; it is a few round trips")
 SEND = Deadline(
     "send",

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,18 @@ def undated(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line]
 
 
+def printed(words: str, environment: dict[str, str]) -> list[str]:
+    """The lines that a command prints, with the scripts of this environment on its path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    whole = os.environ | environment | {"PATH": path}
+    done = subprocess.run(shlex.split(words), env=whole, capture_output=True, text=True, check=False)
+    return undated(done.stdout)
+
+
+def is_printed(words: str, environment: dict[str, str], wanted: list[str]) -> bool:
+    return set(wanted) <= set(printed(words, environment))
+
+
 def test_the_tutorial_is_typed_and_prints_what_it_says(tmp_path: Path) -> None:
     """Its program, in a new directory; every command of it, in a shell of its own."""
     shop = tmp_path / "shop.py"
@@ -92,22 +105,12 @@ def test_the_tutorial_is_typed_and_prints_what_it_says(tmp_path: Path) -> None:
             if command.endswith("&"):
                 waiting = subprocess.Popen(shlex.split(words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 continue
-            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-            def printed(words: str = words, path: str = path) -> list[str]:
-                done = subprocess.run(
-                    shlex.split(words),
-                    env=os.environ | environment | {"PATH": path},
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                return undated(done.stdout)
-
+            wanted = undated(output)
             if command.startswith("curl"):
-                assert printed() == undated(output), command
+                assert printed(words, environment) == wanted, command
             else:
-                eventually(lambda wanted=output: set(undated(wanted)) <= set(printed()), what=f"{output} of {command}")
+                shown = partial(is_printed, words, environment, wanted)
+                eventually(shown, what=f"{output} of {command}")
         waiting.kill()
         waiting.wait()
     assert len(typed) == 10
