@@ -231,7 +231,7 @@ class Limits:
     )
 
     http2_max_streams: int = _limit(
-        100, "streams", "open at a time on one HTTP/2 connection; one more is refused, and may be asked again"
+        100, "streams", "open at a time on one HTTP/2 connection; the next is refused, and may be sent again"
     )
     http2_max_resets: int = _limit(
         200,

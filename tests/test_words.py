@@ -75,7 +75,7 @@ NOT_NAMES = {
 ALLOWED = ("handlers/mail/samples.py",)
 """Letters, which may have a style of their own."""
 
-SHIPPED = ("clerestory", "statemachines", "handlers", "server", "diagrams")
+SHIPPED = ("clerestory", "statemachines", "handlers", "server", "diagrams", "manual")
 CODE = re.compile(r"\$\{[^}]*\}")
 QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"")
 TEXT = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|`(?:[^`\\]|\\.)*`")
@@ -129,7 +129,8 @@ PYTHON = [
     if not any(part[0] == "." for part in path.parts)
 ]
 PAGE = sorted(Path("server/xray/page").glob("*.js"))
-PROSE = [*sorted(Path("docs").glob("*.md")), Path("server/xray/page/index.html")]
+READ_FIRST = ("README.md", "CONTRIBUTING.md", "deploy/README.md", "diagrams/README.md", "server/xray/page/index.html")
+PROSE = [*sorted(Path("docs").glob("*.md")), *map(Path, READ_FIRST)]
 
 
 @for_each("path", PYTHON)

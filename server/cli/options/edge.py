@@ -138,7 +138,7 @@ EDGE_OPTIONS = (
         RATE,
         None,
         "Answer 429 to a client address (of IPv6, to a /64 network) that asks more often: 10/s, 100/m or 1000/h, with "
-        "so many at once, or as ,burst=20 says. What a proxy that is named by --trust says of its client counts",
+        "as many at once, or those that ,burst=20 allows. Behind a proxy that --trust names, its client counts",
         default_help="as often as they like",
         off=None,
         meanings=("limit-req", "ratelimit", "throttle", "max-requests-per-second", "requests-per-second"),
@@ -159,8 +159,8 @@ EDGE_OPTIONS = (
         ACCESS,
         ERROR_PAGE,
         (),
-        "Send this page with errors of the server itself: 404=errors/404.html, 5xx=errors/sorry.html. What an "
-        "application answers is left alone, and who prefers JSON gets that",
+        "Send this page with errors of the server itself: 404=errors/404.html, 5xx=errors/sorry.html. An "
+        "application's own answers are left alone, and a client that prefers JSON gets JSON",
         default_help="a line of text",
         repeated=True,
         meanings=("error-pages", "custom-404", "error-document"),

@@ -38,8 +38,7 @@ TLS_OPTIONS = (
         PATH,
         (),
         "Serve https:// with the certificate in this PEM file, followed by those that vouch for it. Of several, the "
-        "one is shown that is for the name that the client asks for, else the first. New files are taken "
-        "without a restart",
+        "one for the name that the client asks for is shown, else the first. New files are taken without a restart",
         brief="Serve https:// with this certificate; repeatable",
         repeated=True,
         spellings=("certfile", "ssl-certfile", "ssl-certificate"),
