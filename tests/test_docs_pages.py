@@ -20,7 +20,10 @@ from clerestory.server.cli.sources import SITES, from_environment, from_file
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     name: (ROOT / "docs" / f"{name}.md").read_text()
-    for name in ("configuration", "listening", "tls", "workers", "behind-a-proxy", "systemd-and-docker", "at-the-edge")
+    for name in (
+        *("configuration", "listening", "tls", "workers", "behind-a-proxy", "systemd-and-docker", "at-the-edge"),
+        *("static-files", "asgi-applications", "wsgi-applications", "postgresql", "reverse-proxy", "opentelemetry"),
+    )
 }
 TEXTS = PAGES | {"deploy": (ROOT / "deploy" / "README.md").read_text()}
 COMMANDS = [
@@ -43,7 +46,7 @@ def test_a_command_is_one(command: str) -> None:
 
 
 def test_there_are_commands_and_files() -> None:
-    assert len(COMMANDS) > 25
+    assert len(COMMANDS) > 35
     assert len(FILES) >= 3
 
 
@@ -67,7 +70,7 @@ def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_option_that_a_page_names_is_there(name: str) -> None:
     known = {option.flag for option in BY_NAME.values()} | {f"--no-{option.key}" for option in BY_NAME.values()}
-    others = {"--stop-timeout", "--timeout"}
+    others = {"--stop-timeout", "--timeout", "--kind", "--times"}  # of Docker, gunicorn, ps and rsync
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", TEXTS[name]))
     assert named - known - others == set()
 

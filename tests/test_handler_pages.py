@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from clerestory.testing import Client
+from tests.support.postgres import Cluster
 from tests.support.server import serving
 from tests.support.waiting import eventually
 
@@ -118,3 +119,20 @@ def test_the_tutorial_is_typed_and_prints_what_it_says(tmp_path: Path) -> None:
 
 def test_the_tutorials_test_passes() -> None:
     program("tutorial.md")["test_an_order_is_taken_from_the_stock"]()
+
+
+def test_the_program_of_the_page_about_postgresql_answers(postgres: Cluster) -> None:
+    url = postgres.url(postgres.new_database())
+    text = (DOCS / "postgresql.md").read_text().replace("postgresql://shop@127.0.0.1/shop", url)
+    (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {"__name__": "postgresql.md"}
+    exec(compile(source, "postgresql.md", "exec", dont_inherit=True), names)
+    create = (
+        "CREATE TABLE stock (item text, amount int); INSERT INTO stock VALUES ('tea', 3);"
+        "CREATE TABLE orders (id serial, item text)"
+    )
+    names["database"].prepare(lambda connection: connection.execute(create))
+    with Client(names["router"]) as client:
+        assert client.post("/orders?item=tea").json() == {"id": 1}
+        assert client.get("/orders").json() == {"tea": 1}
+    names["database"].close()
