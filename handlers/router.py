@@ -52,6 +52,8 @@ _KIND = re.compile(r":[A-Za-z_][A-Za-z0-9_]*\}")
 
 WEBSOCKET = "websocket"
 """Under what a route for WebSockets is registered, which are asked for by GET. No method is in lower case."""
+CONNECT = "CONNECT"
+"""By which they are asked for in HTTP/2 (RFC 8441). It is not listed among a path's methods: there is no other."""
 UNMATCHED = "(no route)"
 """`Request.route` of what no route has matched: what scanners ask for is counted together."""
 
@@ -83,6 +85,7 @@ class Resource:
             self.endpoints["HEAD"] = endpoint
         if method == WEBSOCKET:
             self.fork.talks = endpoint.handler
+            self.endpoints[CONNECT] = endpoint
         elif method == "GET":
             self.fork.plain, self.max_body = endpoint.handler, endpoint.max_body
         if self.fork.talks is not None:
@@ -239,6 +242,11 @@ class Router:
         return function
 
     @property
+    def takes_websockets(self) -> bool:
+        """Whether one of its routes is for WebSockets."""
+        return any(resource.fork.talks is not None for resource in self._resources.values())
+
+    @property
     def applications(self) -> list[Application]:
         """What is mounted."""
         return [mount.application for mount in self._mounts]
@@ -274,7 +282,7 @@ class Router:
         if method in resource.explicit:
             raise ValueError(f"route {method} {path} is already registered")
         resource.add(method, endpoint)
-        self.methods.update(resource.endpoints)
+        self.methods.update(resource.endpoints.keys() - {CONNECT})
 
     def _index(self, path: str, resource: Resource) -> None:
         last = resource.segments[-1]
@@ -299,6 +307,7 @@ class Router:
                 request.route = request.base + path
                 return _bound(endpoint, request, parameters)
             allowed.update(endpoints)
+        allowed.discard(CONNECT)
         if not allowed:
             mount = self._mount(segments)
             if mount is not None:

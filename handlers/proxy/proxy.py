@@ -11,8 +11,8 @@ admitted, what goes to the client from the answer that the other gate has. So no
   were whole.
 - `Expect: 100-continue` is asked of the upstream where the client asks it of us.
 
-- An upgrade to WebSocket goes on, and with the upstream's 101 the connection is a tunnel. To nothing else: behind
-  `h2c`, say, the client would be past everything that is looked at here.
+- An upgrade to WebSocket goes on, and with the upstream's 101 the connection, or the stream of HTTP/2 that has asked by
+  CONNECT, is a tunnel. To nothing else: behind `h2c`, say, the client would be past all that is looked at here.
 
 - The request's id goes to the upstream in `x-request-id`, in the place of what the client has sent there; where that is
   believed, it is the same (server.connection.names).
@@ -24,21 +24,20 @@ Deliberately not here: caching, rewriting of bodies, cookies or locations.
 
 import secrets
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from clerestory.handlers.api.errors import HTTPError
 from clerestory.handlers.api.messages import REQUEST_ID, Body, Fields, Request, Response
 from clerestory.handlers.api.operations import PIECE_AT_HAND
 from clerestory.handlers.backends.upstream.upstream import Answer, Upstream
 from clerestory.handlers.proxy.forwarding import Forwarder, Network
-from clerestory.handlers.wire.grammar import members
+from clerestory.handlers.proxy.websocket import ACCEPT, WEBSOCKET, asks_by_upgrade, check, new_key, with_key, without
 
 _PLAIN = frozenset({"GET", "HEAD", "DELETE"})
 """What is asked most, of which nothing but the fields decides how it goes on."""
 
 KEPT, MAX_KEPT = 1024, 4096
 """Tuples of fields that are known, one for each connection that repeats its own; and their bytes at most."""
-
-WEBSOCKET = b"websocket"
 
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-api-key", b"x-auth-token"})
 """Fields that are not sent with a TRACE, whose answer shows them to its reader."""
@@ -73,7 +72,7 @@ class Known:
         names = {name for name, _ in request.fields}
         self.has_passed = b"via" in names and forwarder.has_passed(request)
         self.fields: Fields = tuple(forwarder.request_fields(request))
-        self.upgrades = b"upgrade" in names and _asks_for_websocket(request)
+        self.upgrades = b"upgrade" in names and asks_by_upgrade(request)
         self.has_length = b"content-length" in names
         self.is_plain = not (self.has_passed or self.upgrades or self.has_length)
 
@@ -89,7 +88,10 @@ class Known:
 
 class Proxy:
     """The application that asks `upstream`. With `keep_host` the upstream is told the Host that the client asked for,
-    else its own. What a peer in `trusted` says of its client is believed."""
+    else its own. What a peer in `trusted` says of its client is believed. `takes_websockets` as handlers.websocket
+    asks: the upstream may."""
+
+    takes_websockets: ClassVar[bool] = True
 
     def __init__(self, upstream: Upstream, *, trusted: Iterable[Network] = (), keep_host: bool = True) -> None:
         self.upstream = upstream
@@ -146,6 +148,8 @@ class Proxy:
         length = request.content_length
         if length is not None and length > request.body_limit:
             raise HTTPError(413, f"The body is longer than {request.body_limit} bytes.")
+        if request.protocol:
+            return await self._connect(request, fields, known.client)
         if length == 0 and known.upgrades and request.method == "GET":
             return await self.upstream.request(
                 request.method, target, fields, upgrade=WEBSOCKET, client=known.client, tags=_tags(request)
@@ -180,6 +184,16 @@ class Proxy:
             interim=self._interim_fields,
         )
 
+    async def _connect(self, request: Request, fields: Fields, client: str) -> Answer:
+        """Ask for the WebSocket that a client of HTTP/2 has asked for (RFC 8441)."""
+        key = new_key()
+        given = with_key(fields, key)
+        answer = await self.upstream.request(
+            "GET", _target(request), given, upgrade=WEBSOCKET, client=client, tags=_tags(request)
+        )
+        await check(answer, key)
+        return answer
+
     def _interim_fields(self, fields: Fields, minor: int) -> Fields:
         return tuple(self._forwarder.answer_fields(fields, minor))
 
@@ -193,7 +207,7 @@ class Proxy:
             return Response(answer.complete, head.status, kept[1], reason=reason)
         fields = self._forwarder.answer_fields(answer.fields, head.minor)
         if answer.tunnel is not None:
-            return Response(answer.tunnel, 101, tuple(fields))
+            return Response(answer.tunnel, 101, without(tuple(fields), ACCEPT) if request.protocol else tuple(fields))
         body: Body = answer.body if answer.complete is None else answer.complete
         length = answer.get(b"content-length")
         if request.method == "HEAD" or answer.status == 304:
@@ -205,17 +219,6 @@ class Proxy:
         elif length is not None:
             fields.append((b"content-length", length))
         return Response(body, answer.status, tuple(fields), reason=reason)
-
-
-def _asks_for_websocket(request: Request) -> bool:
-    """RFC 6455 section 4.1, RFC 9110 section 7.8: the protocol in Upgrade, and Upgrade in Connection."""
-    upgrade = request.get(b"upgrade")
-    return (
-        upgrade is not None
-        and upgrade.lower() == WEBSOCKET
-        and request.minor == 1
-        and b"upgrade" in members(request.get(b"connection") or b"")
-    )
 
 
 def _tags(request: Request) -> Fields:

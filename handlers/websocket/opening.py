@@ -28,10 +28,11 @@ def is_installed() -> bool:
 
 
 def takes_websockets(application: Any) -> bool:
-    """Whether every request that asks for a WebSocket may be left to `application`: as `takes_websockets` of it says,
-    of what it holds (handlers.edge), or of all of these (handlers.sites)."""
-    several = getattr(application, "applications", None)
-    if several is not None:
-        return bool(several) and all(map(takes_websockets, several))
-    inner = getattr(application, "inner", None)
-    return takes_websockets(inner) if inner is not None else bool(getattr(application, "takes_websockets", False))
+    """Whether `application` takes WebSockets at some path: as `takes_websockets` of it says, or of what it holds
+    (handlers.edge, handlers.api.route_limits), or of one of these (handlers.sites, what a router mounts)."""
+    if getattr(application, "takes_websockets", False):
+        return True
+    inner = getattr(application, "inner", None) or getattr(application, "application", None)
+    if inner is not None:
+        return takes_websockets(inner)
+    return any(map(takes_websockets, getattr(application, "applications", ())))

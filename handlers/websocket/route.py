@@ -47,11 +47,11 @@ class Fork:
         self.plain = plain
 
     def __call__(self, request: Request, **parameters: Any) -> Answer:
-        """Raises HTTPError 426 (RFC 9110 section 15.5.22), or 400 in HTTP/2, where there is no Upgrade."""
+        """Raises HTTPError 426 (RFC 9110 section 15.5.22), or 400 in HTTP/1.0 and HTTP/2, which have no Upgrade."""
         if self.talks is not None and asks_for_websocket(request):
             return self.talks(request, **parameters)
         if self.plain is not None:
             return self.plain(request, **parameters)
         if request.minor == 1:
             raise HTTPError(426, "There is a WebSocket at this path.", ((b"upgrade", b"websocket"),))
-        raise HTTPError(400, "There is a WebSocket at this path, which is asked for by HTTP/1.1.")
+        raise HTTPError(400, "There is a WebSocket at this path, which is asked for by Upgrade or CONNECT.")

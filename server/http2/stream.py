@@ -135,7 +135,10 @@ class Stream(NearEnd):
         return before, trailers
 
     def outgoing(self, output: bytes, body: bytes | File = b"", tail: bytes = b"") -> None:
-        """As Channel.outgoing: a head or nothing, a body or a piece of one, trailers."""
+        """As Channel.outgoing: a head or nothing, a body or a piece of one, trailers. A 2xx would say that a WebSocket
+        is open that was asked for (RFC 8441 section 5). Raises HTTPError."""
+        if output[9:10] == b"2" and self.exchange.request is not None and self.exchange.request.protocol:  # type: ignore[union-attr]
+            raise HTTPError(400, "There is no WebSocket at this path.")
         self._outbox.put(output, body, tail)
 
     def say(self, interim: bytes) -> bool:

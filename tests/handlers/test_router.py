@@ -1,5 +1,6 @@
 """Templates, methods, percent-decoding, mounts, and what is refused at registration."""
 
+import inspect
 import re
 import uuid
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from clerestory.handlers.api.errors import HTTPError
 from clerestory.handlers.api.messages import Answer, Request, Response, text_response
 from clerestory.handlers.router import Router
+from clerestory.handlers.websocket.socket import WebSocket
 from clerestory.server.http.gate import normalise_target
 
 
@@ -423,3 +425,25 @@ def test_query_parameters_are_found_at_registration_and_cost_other_routes_nothin
     assert answer(router, "GET", "/plain?page=x").body == b"plain"
     assert answer(router, "GET", "/items/tea?page=2&name=milk").body == b"tea 2"
     assert refusal(router, "GET", "/items/tea?page=x").status == 400
+
+
+def test_connect_reaches_a_route_for_websockets_and_is_not_listed_among_methods() -> None:
+    router = Router()
+
+    @router.websocket("/talk")
+    async def talk(socket: WebSocket) -> None:
+        raise NotImplementedError
+
+    router.get("/")(lambda request: Response())
+    request = Request("CONNECT", "/talk", (), 2)
+    request.protocol = "websocket"
+    answer = router(request)
+    assert inspect.iscoroutine(answer)
+    answer.close()
+    assert "CONNECT" not in router.methods
+    for path, allow in (("/talk", b"GET, OPTIONS"), ("/", b"GET, HEAD, OPTIONS")):
+        with pytest.raises(HTTPError) as error:
+            router(Request("PATCH", path, ()))
+        assert (error.value.status, error.value.fields) == (405, ((b"allow", allow),))
+    with pytest.raises(HTTPError, match="CONNECT is not allowed here"):
+        router(Request("CONNECT", "/", ()))

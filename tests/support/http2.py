@@ -13,6 +13,7 @@ from h2.events import (
     DataReceived,
     Event,
     InformationalResponseReceived,
+    PingAckReceived,
     ResponseReceived,
     StreamEnded,
     StreamReset,
@@ -71,6 +72,7 @@ class Speaker:
         self.answers: dict[int, Answer] = {}
         self.goaway: ConnectionTerminated | None = None
         self.next = 1
+        self.pongs = 0
         self.library.initiate_connection()
 
     def begin(self, headers: Headers, *, end: bool = True) -> int:
@@ -87,6 +89,7 @@ class Speaker:
     def _note(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):
             self.goaway = event
+        self.pongs += isinstance(event, PingAckReceived)
         if not isinstance(
             event,
             ResponseReceived
@@ -167,6 +170,13 @@ class HTTP2Client(Speaker):
             assert time.monotonic() < limit, "what was waited for did not come"
             self.hear(data)
             self.flush()
+
+    def ping(self) -> None:
+        """Return when the server has read, and answered, all that was sent: it has answered a PING."""
+        before = self.pongs
+        self.library.ping(bytes(8))
+        self.flush()
+        self.until(lambda: self.pongs > before)
 
     def answer(self, number: int) -> Answer:
         """What has been got on a stream, up to now."""

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from clerestory.handlers.api.messages import Request
+from clerestory.handlers.api.messages import Request, Response
+from clerestory.handlers.router import Router
 from clerestory.handlers.websocket.opening import asks_for_websocket, is_installed, takes_websockets
+from clerestory.handlers.websocket.socket import WebSocket
 from tests.handlers.asgi.websocket.bench import FIELDS, asking
 
 
@@ -44,11 +46,24 @@ def test_on_http_2_it_is_asked_for_by_a_connect() -> None:
 
 
 @pytest.mark.parametrize("takes", [True, False])
-def test_websockets_may_be_left_to_what_takes_them_whatever_stands_around_it(takes: bool) -> None:
+def test_websockets_are_taken_where_one_of_all_does_whatever_stands_around_it(takes: bool) -> None:
     application = SimpleNamespace(takes_websockets=takes)
     assert takes_websockets(application) is takes
     assert takes_websockets(SimpleNamespace(inner=application)) is takes
-    sites = SimpleNamespace(applications=[application, SimpleNamespace(takes_websockets=True)])
-    assert takes_websockets(sites) is takes
+    assert takes_websockets(SimpleNamespace(application=application)) is takes
+    assert takes_websockets(SimpleNamespace(applications=[SimpleNamespace(), application])) is takes
     assert not takes_websockets(SimpleNamespace(applications=[]))
     assert not takes_websockets(lambda request: None)
+
+
+def test_a_router_takes_them_by_a_route_of_its_own_or_of_what_is_mounted() -> None:
+    async def talk(socket: WebSocket) -> None:
+        raise NotImplementedError
+
+    outer, inner = Router(), Router()
+    outer.get("/")(lambda request: Response())
+    outer.mount("/inner", inner, backend_timeout=1.0)
+    assert not takes_websockets(outer)
+    inner.websocket("/talk")(talk)
+    assert takes_websockets(inner)
+    assert takes_websockets(outer)

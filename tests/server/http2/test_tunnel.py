@@ -200,3 +200,19 @@ def test_trailers_that_are_none_break_it() -> None:
         peer.library.send_headers(number, [(b"connection", b"x")], end_stream=True)
         peer.flush()
         assert (peer.answers[number].reset, peer.streams) == (1, {})
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_an_answer_that_opens_none_is_not_taken_for_one_that_does(status: int, streamed: bool) -> None:
+    def application(request: Request) -> Response:
+        return Response(iter((b"hel", b"lo")) if streamed else b"", status)
+
+    application.takes_websockets = True  # type: ignore[attr-defined]
+    with speaking(application) as bench:
+        peer = Peer(bench)
+        number = peer.begin(connect(), end=False)
+        peer.flush()
+        answer = peer.answers[number]
+        assert (answer.status, answer.ended) == (400, True)
+        assert b"no WebSocket at this path" in answer.body
