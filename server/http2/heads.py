@@ -9,11 +9,13 @@ end, space or control byte where HTTP/1.1 has one of its own, what is read is ex
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from clerestory.handlers.api.messages import Request
 from clerestory.handlers.wire.grammar import is_token, is_value
 from clerestory.server.http.gate import Refusal
 from clerestory.server.http.reading import HeadReader
+from clerestory.server.http2.blocks import KEPT as KEPT_BLOCKS
 
 HTTP_2 = 2
 """The `minor` of a request that came by HTTP/2, which has no minor version."""
@@ -55,18 +57,31 @@ def _check(name: bytes, value: bytes) -> None:
         raise Refusal(400, "te is not trailers.")
 
 
+class Kept(NamedTuple):
+    """A field section that has been read: the head that was made of it."""
+
+    headers: Headers
+    head: bytes
+    length: bytes | None
+    expect: bytes | None
+
+
 class Heads:
     """Reads the heads of one connection's requests."""
 
-    __slots__ = ("_known", "_reader")
+    __slots__ = ("_kept", "_known", "_reader")
 
     def __init__(self, reader: HeadReader, *, connects: bool = False) -> None:
         """With `connects`, a CONNECT may ask for a WebSocket."""
         self._reader = reader
         self._known = PSEUDO | {PROTOCOL} if connects else PSEUDO
+        self._kept: dict[int, Kept] = {}
 
     def request(self, headers: Headers, ended: bool) -> Request:
         """The request of a field section; `ended` where it has no body. Raises Refusal."""
+        kept = self._kept.get(id(headers))
+        if kept is not None and kept.headers is headers:
+            return self._read(kept.head, kept.length, kept.expect, ended)
         pseudo: dict[bytes, bytes] = {}
         lines: list[bytes] = []
         cookies: list[bytes] = []
@@ -94,7 +109,13 @@ class Heads:
         line, authority = self._line(pseudo), self._authority(pseudo, host)
         if PROTOCOL in pseudo:
             return self._connect(pseudo[PROTOCOL], line, authority, lines, length)
-        return self._read(line, authority, lines, length, expect, ended)
+        head = b"%bhost: %b\r\n%b\r\n" % (line, authority, b"".join(lines))
+        request = self._read(head, length, expect, ended)
+        if isinstance(headers, tuple):  # it will come again (server.http2.blocks)
+            if len(self._kept) >= KEPT_BLOCKS:
+                self._kept.clear()
+            self._kept[id(headers)] = Kept(headers, head, length, expect)
+        return request
 
     def _take_pseudo(self, pseudo: dict[bytes, bytes], name: bytes, value: bytes, *, late: bool) -> None:
         """Section 8.3. Raises Refusal."""
@@ -149,20 +170,11 @@ class Heads:
             raise Refusal(501, f"The protocol {_shown(protocol)} is not spoken here.")
         if length is not None:
             raise Refusal(400, "A CONNECT has no content-length.")
-        request = self._read(line, authority, lines, None, None, True)
+        request = self._read(b"%bhost: %b\r\n%b\r\n" % (line, authority, b"".join(lines)), None, None, True)
         request.method, request.protocol = "CONNECT", "websocket"
         return request
 
-    def _read(
-        self,
-        line: bytes,
-        authority: bytes,
-        lines: list[bytes],
-        length: bytes | None,
-        expect: bytes | None,
-        ended: bool,
-    ) -> Request:
-        head = b"%bhost: %b\r\n%b\r\n" % (line, authority, b"".join(lines))
+    def _read(self, head: bytes, length: bytes | None, expect: bytes | None, ended: bool) -> Request:
         request = self._reader.read(head)
         assert request is not None, "a head that is written whole is read whole"
         assert self._reader.consumed == len(head), "and nothing is left of it"

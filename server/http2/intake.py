@@ -26,17 +26,20 @@ from clerestory.server.http.reading import HeadReader
 from clerestory.server.http2.bounds import Bounds
 from clerestory.server.http2.codec import WINDOW, Codec, list_size
 from clerestory.server.http2.frames import (
+    END_STREAM,
     FRAME_SIZE_ERROR,
     GOAWAY,
+    HEADERS,
     NO_ERROR,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     SETTINGS,
+    WINDOW_UPDATE,
     Frame,
     Frames,
     Violation,
 )
-from clerestory.server.http2.heads import Heads, check_trailers
+from clerestory.server.http2.heads import Headers, Heads, check_trailers
 from clerestory.server.http2.stream import Stream
 from clerestory.statemachines.h2_stream import Trigger as T
 
@@ -104,7 +107,14 @@ class Intake:
                 if not self.has_begun and frame.kind != SETTINGS:
                     raise Violation(PROTOCOL_ERROR, "The preface is not followed by SETTINGS.")
                 self.bounds.count(frame, now)
-                if frame.kind == GOAWAY:
+                kind = frame.kind
+                if kind == HEADERS and (fields := self.codec.begun(frame)) is not None:
+                    self._open(frame.stream, fields, bool(frame.flags & END_STREAM), frame.size, now)
+                    continue
+                if kind == WINDOW_UPDATE and self.codec.widened(frame):
+                    self.window_moved = True
+                    continue
+                if kind == GOAWAY:
                     self._take_goaway(frame)
                     continue
                 for event in self.codec.receive(frame.data):
@@ -130,7 +140,7 @@ class Intake:
     def _note(self, event: Event, frame: Frame, now: float) -> None:
         """Note what the codec says of a frame."""
         if isinstance(event, RequestReceived):
-            self._open(event, frame, now)
+            self._open(event.stream_id or 0, event.headers or (), event.stream_ended is not None, frame.size, now)
         elif isinstance(event, DataReceived):
             self._take_data(event)
         elif isinstance(event, TrailersReceived):
@@ -150,9 +160,8 @@ class Intake:
         elif isinstance(event, SettingsAcknowledged):
             self.is_acknowledged = True
 
-    def _open(self, event: RequestReceived, frame: Frame, now: float) -> None:
-        """A request has come."""
-        number = event.stream_id or 0
+    def _open(self, number: int, fields: Headers, ended: bool, size: int, now: float) -> None:
+        """A request has come, in a frame of so many bytes."""
         if self.has_said_last or len(self.streams) >= self._limits.http2_max_streams:
             self.codec.reset(number, REFUSED_STREAM)
             if not self.has_said_last:
@@ -161,14 +170,13 @@ class Intake:
         self.last = number
         self.requests += 1
         self.streams[number] = stream = self._make(number)
-        ended = event.stream_ended is not None
         try:
-            request = self._heads.request(event.headers or (), ended)
+            request = self._heads.request(fields, ended)
         except Refusal as refusal:
             stream.refused(refusal, ended)
             self._told.append((stream, T.HEAD_REFUSED))
         else:
-            stream.begin(request, ended, frame.size)
+            stream.begin(request, ended, size)
             self._told.append((stream, T.HEAD_RECEIVED))
 
     def _take_data(self, event: DataReceived) -> None:
