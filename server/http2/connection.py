@@ -32,7 +32,8 @@ GATHERED = 64 * 1024
 """Bytes of frames that are put together for one system call."""
 
 TURN = 256 * 1024
-"""Bytes written in one turn of the loop: then other connections have theirs."""
+"""Bytes written in one turn of the loop: then other connections have theirs. Where several streams are open it is what is
+put together once: a request that comes meanwhile waits for no more before it is read."""
 
 
 class Connection(Machine):
@@ -40,6 +41,7 @@ class Connection(Machine):
 
     __slots__ = (
         "_farewell",
+        "_has_read",
         "_intake",
         "_turns",
         "accepted_at",
@@ -77,6 +79,8 @@ class Connection(Machine):
         self.streams, self.codec = intake.streams, intake.codec
         self._turns = Turns()
         self._farewell: Farewell | None = None
+        self._has_read = False
+        """Whether it was read the last time that it could be read and written."""
 
     @property
     def requests(self) -> int:
@@ -115,12 +119,13 @@ class Connection(Machine):
         return self.go_on()
 
     def read_and_write(self, ready: int) -> Name | None:
-        """Read once, or write: in turns, when both are possible."""
+        """Read once, or write: in turns, when both are possible, and first what may be a request."""
         if ready & HUNG_UP:
             return T.PEER_RESET
-        if ready & WRITABLE and (not ready & READABLE or self.service.loop.turns & 1):
-            return self._write()
-        return self.read(ready) if ready & READABLE else None
+        self._has_read = bool(ready & READABLE) and not (ready & WRITABLE and self._has_read)
+        if self._has_read:
+            return self.read(ready)
+        return self._write() if ready & WRITABLE else None
 
     def _take(self, data: bytes) -> None:
         """Take what came, and tell the streams."""
@@ -208,7 +213,7 @@ class Connection(Machine):
 
     def _write(self) -> Name | None:
         """Write until all is sent, the socket takes no more, or other connections are to have their turn."""
-        budget = TURN
+        budget = TURN if len(self.streams) <= 1 else GATHERED
         try:
             while budget > 0:
                 if not self.output:
