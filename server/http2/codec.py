@@ -179,9 +179,9 @@ class Codec:
         library.open_inbound_streams  # noqa: B018 - forgets those that have ended
         fields = self._read.fields(frame.payload)
         stream = library.begin_inbound(number)
-        machine = stream.state_machine
-        machine.client, machine.headers_received = False, True
-        machine.state = StreamState.HALF_CLOSED_REMOTE if frame.flags & END_STREAM else StreamState.OPEN
+        state = StreamState.HALF_CLOSED_REMOTE if frame.flags & END_STREAM else StreamState.OPEN
+        # The library's state, which is not one of ours: as two of its inputs would leave it.
+        vars(stream.state_machine).update(client=False, headers_received=True, state=state)
         return fields
 
     def _decode(self, block: bytes) -> Fields:

@@ -32,8 +32,8 @@ GATHERED = 64 * 1024
 """Bytes of frames that are put together for one system call."""
 
 TURN = 256 * 1024
-"""Bytes written in one turn of the loop: then other connections have theirs. Where several streams are open it is what is
-put together once: a request that comes meanwhile waits for no more before it is read."""
+"""Bytes written in one turn of the loop: then other connections have theirs. Where several streams are open it is what
+is put together once: a request that comes meanwhile waits for no more than that before it is read."""
 
 
 class Connection(Machine):

@@ -2,35 +2,64 @@
 harm the server: no shell raises, each connection comes to rest, and what was begun is given back."""
 
 import pytest
-from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clerestory.handlers.api.messages import Request, Response
 from clerestory.handlers.echo import echo
-from clerestory.server.http2.frames import PREFACE
+from clerestory.server.http2.frames import CONTINUATION, PREFACE, PUSH_PROMISE, Frames
 from clerestory.statemachines.h2_connection import State as S
 from tests.server.http2.support import Peer, head, speaking
 from tests.server.support import Bench, Pending
+from tests.support.many import for_each
 
 SETTINGS = SettingsFrame(0).serialize()
 ACK = SettingsFrame(0, flags=["ACK"]).serialize()
 
 
 def conversation() -> bytes:
-    """A whole one: two requests with bodies, windows and a ping between them."""
+    """A whole one, with a frame of each kind that a client may send: two requests with bodies, of which one has a head
+    in two frames and trailers, and what is sent between them; a third one is begun and reset."""
     from hpack import Encoder
 
     encoder = Encoder()
     parts = [PREFACE, SETTINGS, ACK]
-    parts.append(HeadersFrame(1, encoder.encode(head(b"POST", b"/one")), flags=["END_HEADERS"]).serialize())
+    block = encoder.encode(head(b"POST", b"/one"))
+    parts.append(HeadersFrame(1, block[:5]).serialize())
+    parts.append(ContinuationFrame(1, block[5:], flags=["END_HEADERS"]).serialize())
     parts.append(DataFrame(1, data=b"hel").serialize())
     parts.append(PingFrame(0, opaque_data=b"12345678").serialize())
-    parts.append(HeadersFrame(3, encoder.encode(head(b"POST", b"/two")), flags=["END_HEADERS"]).serialize())
+    parts.append(PriorityFrame(5, depends_on=3, stream_weight=7).serialize())
+    parts.append(
+        HeadersFrame(
+            3, encoder.encode(head(b"POST", b"/two")), flags=["END_HEADERS", "PRIORITY", "PADDED"], pad_length=3
+        ).serialize()
+    )
     parts.append(DataFrame(3, data=b"world", flags=["END_STREAM", "PADDED"], pad_length=7).serialize())
+    parts.append(HeadersFrame(5, encoder.encode(head(b"POST", b"/three")), flags=["END_HEADERS"]).serialize())
+    parts.append(RstStreamFrame(5, error_code=8).serialize())
     parts.append(WindowUpdateFrame(0, window_increment=100).serialize())
-    parts.append(DataFrame(1, data=b"lo", flags=["END_STREAM"]).serialize())
+    parts.append(WindowUpdateFrame(1, window_increment=100).serialize())
+    parts.append(frame(0xBE, 0xFF, 1, b"unknown"))
+    parts.append(DataFrame(1, data=b"lo").serialize())
+    parts.append(HeadersFrame(1, encoder.encode([(b"x", b"y")]), flags=["END_HEADERS", "END_STREAM"]).serialize())
+    parts.append(GoAwayFrame(0, last_stream_id=0).serialize())
     return b"".join(parts)
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 CONVERSATION = conversation()
@@ -56,7 +85,12 @@ def told(bench: Bench, pieces: list[bytes]) -> dict[int, bytes]:
 ANSWERS = {1: b"/one hello", 3: b"/two world"}
 
 
-@pytest.mark.parametrize("cut", range(1, len(CONVERSATION)))
+def test_it_has_a_frame_of_each_kind_that_a_client_may_send() -> None:
+    kinds = {one.kind for one in Frames().feed(CONVERSATION)}
+    assert kinds == {*range(CONTINUATION + 1), 0xBE} - {PUSH_PROMISE}
+
+
+@for_each("cut", range(1, len(CONVERSATION)))
 def test_a_conversation_is_the_same_cut_at_every_byte(cut: int) -> None:
     with speaking(whole) as bench:
         assert told(bench, [CONVERSATION[:cut], CONVERSATION[cut:]]) == ANSWERS
@@ -67,7 +101,7 @@ def test_it_is_the_same_byte_by_byte() -> None:
         assert told(bench, [bytes([byte]) for byte in CONVERSATION]) == ANSWERS
 
 
-@pytest.mark.parametrize("cut", range(1, len(CONVERSATION)))
+@for_each("cut", range(1, len(CONVERSATION)))
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_client_that_leaves_at_any_byte_leaves_nothing_behind(cut: int, reset: bool) -> None:
     with speaking(whole) as bench:
@@ -83,7 +117,7 @@ def test_a_client_that_leaves_at_any_byte_leaves_nothing_behind(cut: int, reset:
         assert [one for one in bench.loop.machines.values() if one is not bench.loop.wake_up] == []
 
 
-@pytest.mark.parametrize("at", range(len(PREFACE), len(CONVERSATION)))
+@for_each("at", range(len(PREFACE), len(CONVERSATION)))
 def test_a_bit_that_is_turned_harms_nobody(at: int) -> None:
     with speaking(whole) as bench:
         for bit in (0x01, 0x80):
@@ -95,10 +129,6 @@ def test_a_bit_that_is_turned_harms_nobody(at: int) -> None:
             bench.settle()
         bench.after(30)
         assert bench.service.open_connections() == 0
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 BLOCKS = [
