@@ -21,7 +21,7 @@ async def square(request: Request, n: int) -> Response:
 
 @router.get("/wait")
 async def wait(request: Request) -> Response:
-    await sleep(60)
+    await sleep(3600)
     return Response(b"")
 
 
