@@ -167,7 +167,7 @@ class Request:
         return bytes(body)
 
     async def json(self) -> Any:
-        """The body as JSON. Raises HTTPError 400, with the place, if it is none; and as `read`."""
+        """The body as JSON. Raises HTTPError 400, with the place, if it is not; and as `read`."""
         return parse_json(await self.read())
 
     async def text(self) -> str:

@@ -150,7 +150,7 @@ class WebSocket:
         return _Receive(self._line)
 
     async def receive_json(self) -> Any:
-        """The next message as JSON. One that is none closes the WebSocket with 1007. Raises WebSocketClosed."""
+        """The next message as JSON. One that is not JSON closes the WebSocket with 1007. Raises WebSocketClosed."""
         message = await self.receive()
         try:
             return json.loads(message)

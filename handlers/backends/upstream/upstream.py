@@ -136,10 +136,11 @@ class Upstream(Origins):
 
         A `body` that is iterated over has `length` bytes, or is sent in chunks; `begun` has been taken from it already.
         Where it is the request that is being answered, its pieces are sent on while the answer comes. With `expects`
-        the upstream is asked for 100 before it is sent, with `upgrade` to go on in that protocol. Interim responses are
-        handed on where `interim` makes their fields. Host is taken from `fields`, else from the origin. `client` is the
-        address of the client for which it is asked: each has a share of the connections, and no more. `tags` are
-        further fields, which differ from request to request while `fields` may be the same tuple. Raises UpstreamError,
+        the upstream is asked for 100 before it is sent, with `upgrade` to continue in that protocol. Interim responses
+        are passed on where `interim` makes their fields. Host is taken from `fields`, else from the origin. `client` is
+        the address of the client for which it is asked: each has a share of the connections, and no more. `tags` are
+        further fields, which differ from request to request while `fields` may be the same tuple.
+        Raises UpstreamError,
         and ValueError for a request that is not well-formed.
         """
         if upgrade:
