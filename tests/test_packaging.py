@@ -212,6 +212,16 @@ def test_the_tables_are_proved_and_the_machines_drawn_as_text(installed: Path, t
     assert drawn == (ROOT / "diagrams" / "connection.mmd").read_bytes()
 
 
+def test_a_library_that_is_missing_is_named_by_a_command_that_works_from_a_wheel_and_in_a_checkout(
+    scripts: Path, tmp_path: Path
+) -> None:
+    """`pip install 'clerestory[postgres]'` would need an index that has Clerestory."""
+    command = [scripts / "clerestory", "--database", "postgresql://mail@127.0.0.1/mail"]
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False)
+    said = "clerestory: --database postgresql://...: psycopg is not installed: pip install 'psycopg[binary]'\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 APPLICATION = """
 import diagrams, handlers.users, server, statemachines
 from clerestory import Router, json_response

@@ -140,8 +140,7 @@ class Upstream(Origins):
         are passed on where `interim` makes their fields. Host is taken from `fields`, else from the origin. `client` is
         the address of the client for which it is asked: each has a share of the connections, and no more. `tags` are
         further fields, which differ from request to request while `fields` may be the same tuple.
-        Raises UpstreamError,
-        and ValueError for a request that is not well-formed.
+        Raises UpstreamError, and ValueError for a request that is not well-formed.
         """
         if upgrade:
             fields = (*fields, (b"connection", b"upgrade"), (b"upgrade", upgrade))
