@@ -216,7 +216,7 @@ def test_a_library_that_is_missing_is_named_by_a_command_that_works_from_a_wheel
     scripts: Path, tmp_path: Path
 ) -> None:
     """`pip install 'clerestory[postgres]'` would need an index that has Clerestory."""
-    command = [scripts / "clerestory", "--database", "postgresql://mail@127.0.0.1/mail"]
+    command = [str(scripts / "clerestory"), "--database", "postgresql://mail@127.0.0.1/mail"]
     done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False)
     said = "clerestory: --database postgresql://...: psycopg is not installed: pip install 'psycopg[binary]'\n"
     assert (done.returncode, done.stderr) == (2, said)
