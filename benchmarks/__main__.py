@@ -1,7 +1,7 @@
 """`python -m benchmarks [SUITE ...]`: measure, print tables, write pages and plots.
 
 Without a suite all of them are run. A quick or partial run writes to `results/scratch`, so that it never takes the
-place of the published figures; `--output` says otherwise.
+place of the published figures; `--output` says otherwise. `--check` compares with those, and writes nothing.
 """
 
 import argparse
@@ -11,10 +11,10 @@ import signal
 import sys
 import tempfile
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import machine, work
+from benchmarks import machine, published, work
 from benchmarks.environment import DEFAULT, Peers, PeersUnavailable
 from benchmarks.load import INSTALL_WRK, WORKLOADS
 from benchmarks.report import Report
@@ -31,6 +31,7 @@ SUITES = (
     "syscalls",
     "layers",
     "databases",
+    "overload",
     "proxy",
     "reload",
     "http2",
@@ -40,6 +41,7 @@ SUITES = (
 )
 LOADED = {
     "servers",
+    "overload",
     "connections",
     "observability",
     "files",
@@ -52,6 +54,7 @@ LOADED = {
 }
 WITH_PEERS = {
     "servers",
+    "overload",
     "connections",
     "syscalls",
     "databases",
@@ -70,6 +73,11 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the server, and others beside it.")
     made.add_argument("suite", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)}; all of them when none is given")
     made.add_argument("--quick", action="store_true", help="one short round each: all suites in three minutes")
+    made.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; compare the ratios with the published ones, say what got slower, and end with 1 then",
+    )
     made.add_argument("--rounds", type=int, metavar="N", help="interleaved rounds (each suite has its own default)")
     made.add_argument("--seconds", type=float, metavar="S", help="of load for each measurement")
     made.add_argument(
@@ -83,17 +91,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the suites; 0, or 2 when the command line or the machine lacks something."""
+    """Run the suites; 0, 1 when one got slower, or 2 when the command line or the machine lacks something."""
     options = parser().parse_args(arguments)
     if unknown := [name for name in options.suite if name not in SUITES]:
         return _refuse(f"there is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
     only, workloads = _words(options.only), _words(options.workloads)
     if unknown := [name for name in workloads if name not in WORKLOADS]:
         return _refuse(f"there is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
-    suites = options.suite or list(SUITES)
+    suites = options.suite or (list(SUITES) if not options.check else published.suites(RESULTS))
+    try:
+        before = {name: published.read(name, RESULTS) for name in suites} if options.check else {}
+    except LookupError as reason:
+        return _refuse(str(reason))
     partial = options.quick or bool(only) or bool(workloads)
     output = options.output or (RESULTS / "scratch" if partial else RESULTS)
-    progress, skipped = Progress(), list[str]()
+    progress, skipped, slower = Progress(), list[str](), list[str]()
     peers = Peers(options.peers)
     if not WITH_PEERS.isdisjoint(suites) and not options.no_install:
         try:
@@ -115,14 +127,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 report = _suite(name).run(plan)
             except LookupError as reason:
                 return _refuse(str(reason))
-            _hand_over(report, output, plan)
+            if options.check:
+                slower += _compare(report, before[name])
+            else:
+                _hand_over(report, output, plan)
     if skipped:
         return _refuse(f"not measured: {', '.join(skipped)}: {INSTALL_WRK}")
-    return 0
+    for name in slower:
+        print(f"slower: {name}", file=sys.stderr)
+    return 1 if slower else 0
 
 
 def _suite(name: str) -> types.ModuleType:
     return importlib.import_module(f"benchmarks.suites.{name}")
+
+
+def _compare(report: Report, before: Mapping[str, float]) -> list[str]:
+    """Print what was found and how it compares; the names of what got slower."""
+    changes = published.changes(before, report.ratios)
+    report.tables.append(published.table(changes))
+    print(report.text(), flush=True)
+    return [change.name for change in changes if change.is_slower]
 
 
 def _hand_over(report: Report, output: Path, plan: Plan) -> None:
@@ -134,6 +159,8 @@ def _hand_over(report: Report, output: Path, plan: Plan) -> None:
         versions["Peers"] = ", ".join(f"{name} {version}" for name, version in peer_versions(plan.peers).items())
     for path in report.write(output, machine.particulars(versions, quick=plan.quick)):
         plan.progress.say(f"written: {path}")
+    if report.ratios:
+        plan.progress.say(f"written: {published.write(report.name, output, report.ratios)}")
 
 
 def peer_versions(peers: Peers) -> dict[str, str]:

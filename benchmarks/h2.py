@@ -38,8 +38,11 @@ class Load:
         return self.cpu / self.requests * 1e6
 
 
-def load(server: Server, target: str, seconds: float, clients: int = 8, streams: int = 32) -> Load:
-    """Ask for `target` on `clients` connections, `streams` at a time on each. Raises ServerFailed."""
+def load(
+    server: Server, target: str, seconds: float, clients: int = 8, streams: int = 32, *, http1: bool = False
+) -> Load:
+    """Ask for `target` on `clients` connections, `streams` at a time on each; over HTTP/1.1 if it is asked for, where
+    several at a time are pipelined. Raises ServerFailed."""
     url = f"http://127.0.0.1:{server.port}{target}"
     command = [
         tool("h2load") or "h2load",
@@ -49,6 +52,7 @@ def load(server: Server, target: str, seconds: float, clients: int = 8, streams:
         str(clients),
         "-m",
         str(streams),
+        *(("--h1",) if http1 else ()),
         url,
     ]
     before, begun = server.cpu_seconds(), time.monotonic()

@@ -15,7 +15,7 @@ import signal
 import ssl
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import work
@@ -74,6 +74,15 @@ DATABASES = {
         Workload("sqlite-threads", "JSON from SQLite, through threads", "/emails/%d", distinct=work.EMAILS),
     )
 }
+OVERLOADS = {
+    workload.name: workload
+    for of in (WORKLOADS["constant"], DATABASES["sqlite-threads"])
+    for count in (64, 256, 1000)
+    for workload in (
+        replace(of, name=f"{of.name}-{count}", title=f"{of.title}, {count:,} connections", connections=count),
+    )
+}
+"""The same requests by ever more clients, each of which asks again as soon as it has its answer."""
 HOSTING = {
     workload.name: workload
     for workload in (
@@ -85,7 +94,7 @@ HOSTING = {
         Workload("row", "a row from PostgreSQL", "/emails/%d", distinct=work.EMAILS),
     )
 }
-EVERY = WORKLOADS | DATABASES | HOSTING
+EVERY = WORKLOADS | DATABASES | HOSTING | OVERLOADS
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ def _cell(text: str) -> str:
 
 @dataclass(slots=True)
 class Report:
-    """What one suite found. `plots` maps a file's name, without its ending, to its SVG."""
+    """What one suite found. `plots` maps a file's name, without its ending, to its SVG; `ratios`, to be held against
+    by a later run (published.py), has CPU a request of ours over another's by both names."""
 
     name: str
     title: str
@@ -60,6 +61,7 @@ class Report:
     tables: list[Table] = field(default_factory=list)
     plots: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    ratios: dict[str, float] = field(default_factory=dict)
 
     def text(self) -> str:
         """For the terminal."""

@@ -47,6 +47,8 @@ def run(plan: Plan) -> Report:
             report.tables.append(table)
             report.plots[f"databases-{workload}"] = workload_plot(found, names, workload)
     report.tables.append(settings_table(found, [entry.name for entry in entries]))
+    own, others = ([entry.name for entry in entries if _is_ours(entry) is ours] for ours in (True, False))
+    report.ratios = found.ratios(own, others, tuple(DATABASES), BOTH)
     return report
 
 
@@ -97,7 +99,7 @@ def _placed(entry: Entry, places: dict[str, str]) -> Entry:
 def _databases(directory: Path) -> Iterator[dict[str, str]]:
     """Both databases, filled: by workload, where each is."""
     path = directory / "databases.sqlite"
-    _fill_sqlite(path)
+    fill_sqlite(path)
     with postgres() as url:
         yield {"postgres": url, "sqlite-threads": str(path)}
 
@@ -114,7 +116,8 @@ def postgres() -> Iterator[str]:
         cluster.close()
 
 
-def _fill_sqlite(path: Path) -> None:
+def fill_sqlite(path: Path) -> None:
+    """Make SQLite's file, with the rows."""
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute(f"CREATE TABLE emails ({work.COLUMNS[0]} INTEGER PRIMARY KEY, {', '.join(work.COLUMNS[1:])})")

@@ -240,6 +240,8 @@ def make_report(found: dict[tuple[str, str], Spread]) -> Report:
             relative = f"{cost.median / base.median:.2f}" if base else ""
             times = f"{slowest.median / cost.median:.1f}" if slowest else ""
             table.rows.append((row, figure(cost.median), band(cost), relative, saved, times))
+        if base and slowest:
+            report.ratios[f"{path}: {COMPILED} ÷ {STOCK}"] = base.median / slowest.median
         if table.rows:
             report.tables.append(table)
     rows = [

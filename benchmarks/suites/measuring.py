@@ -7,6 +7,7 @@ others go on.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from benchmarks import load
 from benchmarks.catalogue import Entry
@@ -60,6 +61,17 @@ class Measured:
         """CPU a request of one over that of the other, medians."""
         ours, theirs = self.cost(case), self.cost(against)
         return ours.median / theirs.median if ours and theirs and theirs.median else None
+
+    def ratios(
+        self, ours: Sequence[str], others: Sequence[str], workloads: Sequence[str], fields: Sequence[Fields]
+    ) -> dict[str, float]:
+        """CPU a request of each of ours over each of the others', by a name that says all of it."""
+        found: dict[str, float] = {}
+        for workload, kind, own, other in product(workloads, fields, ours, others):
+            ratio = self.ratio(Case(own, workload, kind), Case(other, workload, kind))
+            if ratio is not None:
+                found[f"{EVERY[workload].title}, fields {kind}: {own} ÷ {other}"] = ratio
+        return found
 
 
 def measure(

@@ -8,6 +8,9 @@ import pytest
 
 from benchmarks.__main__ import SUITES, main, parser
 from benchmarks.processes import ROOT
+from benchmarks.published import write
+from benchmarks.report import Report
+from benchmarks.suites import engine
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,32 @@ def test_without_wrk_its_suites_are_named_and_the_others_run(
     assert "not measured: servers, files: install wrk" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("published", "status"), [(0.01, 1), (10.0, 0)])
+def test_a_check_compares_with_the_published_ratios_and_writes_nothing(
+    published: float,
+    status: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("benchmarks.work.prepare", lambda _: None)
+    monkeypatch.setattr("benchmarks.__main__.RESULTS", tmp_path)
+    monkeypatch.setenv("BENCHMARK_DATA", "")
+    name = f"one to another: {engine.COMPILED} ÷ {engine.STOCK}"
+    monkeypatch.setattr(engine, "run", lambda _: Report("engine", "", "", ratios={name: 0.1}))
+    write("engine", tmp_path, {name: published})
+    assert main(["--check"]) == status
+    told = capsys.readouterr()
+    assert f"slower: {name}" in told.err if status else "slower" not in told.err
+    assert "published" in told.out
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.json"]
+
+
+def test_a_check_of_what_was_never_published_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["syscalls", "--check"]) == 2
+    assert "syscalls has no published ratios" in capsys.readouterr().err
+
+
 def test_help_names_every_suite() -> None:
     assert all(name in parser().format_help() for name in SUITES)
 
@@ -48,7 +77,7 @@ def test_a_run_prints_a_table_and_writes_a_page_with_the_machine(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert "stock transitions" in done.stdout
     assert "[1/1]" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["engine.md", "engine.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["engine.json", "engine.md", "engine.svg"]
     page = (tmp_path / "engine.md").read_text(encoding="utf-8")
     assert "- CPU: " in page
     assert "python -m benchmarks engine --quick" in page

@@ -52,6 +52,19 @@ def test_a_ratio_is_of_medians() -> None:
     assert found.ratio(a, none) is None
 
 
+def test_ratios_are_named_by_what_was_measured() -> None:
+    found = found_for(("a", "constant", 10.0), ("b", "constant", 20.0))
+    ratios = found.ratios(("a",), ("b", "none"), ("constant",), (Fields.REPEATED,))
+    assert ratios == {"constant JSON, fields repeated: a ÷ b": pytest.approx(0.5)}
+
+
+def test_two_load_generators_stand_side_by_side() -> None:
+    found = found_for(("nginx", "constant", 10.0), (servers.RELEASED, "constant", 12.0))
+    (ours, theirs) = servers.second_table(found, {servers.RELEASED: [26.0], "nginx": [20.0]}).rows
+    assert ours[1:3] == ("13.2", "26.0")
+    assert theirs[4:] == ("1.20", "1.30")
+
+
 def test_errors_of_all_rounds_are_added() -> None:
     case = Case("a", "constant", Fields.REPEATED)
     found = Measured({case: [outcome(1, read=2), outcome(1, read=1, timeout=1)]})
@@ -59,14 +72,15 @@ def test_errors_of_all_rounds_are_added() -> None:
 
 
 def test_the_servers_table_puts_the_cheapest_first_and_compares_with_ours() -> None:
-    found = found_for(("nginx", "constant", 5.0), ("hypercorn", "constant", 100.0), (servers.HTTPTOOLS, "constant", 10))
+    ours = ((servers.RELEASED, "constant", 8.0), (servers.HTTPTOOLS, "constant", 10.0))
+    found = found_for(("nginx", "constant", 5.0), ("hypercorn", "constant", 100.0), *ours)
     names = [entry.name for entry in catalogue.ENTRIES]
     table = servers.workload_table(found, names, "constant")
-    assert [row[0] for row in table.rows[::2]] == ["nginx", servers.HTTPTOOLS, "hypercorn"]
-    assert [row[5] for row in table.rows[::2]] == ["2.00", "1.00", "0.10"]
+    assert [row[0] for row in table.rows[::2]] == ["nginx", servers.RELEASED, servers.HTTPTOOLS, "hypercorn"]
+    assert [row[5] for row in table.rows[::2]] == ["2.00", "1.25", "1.00", "0.10"]
     assert table.rows[0][4] == "5.00-15.0"
     aims = servers.aims_table(found)
-    assert [(row[1], row[5]) for row in aims.rows] == [("nginx", "yes")]
+    assert [(row[1], row[3], row[5]) for row in aims.rows] == [("nginx", "1.30", "no"), ("nginx", "1.80", "yes")]
     assert "hypercorn" in servers.workload_plot(found, names, "constant")
 
 
