@@ -13,7 +13,7 @@ Of each call `a`, between its thread and the loop:
 And of all:
 
     thread  whose call the thread runs: 0 nobody's, else the number of the client
-    next    whose call the thread has taken from the queue, while the loop has not been told so
+    after   whose call the thread has taken from the queue, while the loop has not been told so
 """
 
 from clerestory.statemachines import wsgi
@@ -34,7 +34,7 @@ def hosted(clients: int = 1, body: int = 1, pieces: int = 1) -> World:
         "hosted",
         "connections x calls of a WSGI application x a thread",
         [*(one.part for one in made), *map(_call, everyone)],
-        variables | {"thread": 0, "next": 0},
+        variables | {"thread": 0, "after": 0},
         [event for i in everyone for event in (*_acts(i, clients), _look(i, clients))],
         [*(one for each in made for one in each.always), *(one for i in everyone for one in _always(i))],
         [
@@ -141,7 +141,7 @@ def _acts(i: int, clients: int) -> list[Event]:
     gives = f"{runs} and not (gone{i} or whole{i} or bad{i})"
     given = f"said{i} = 1\nnoted{i} = 1\nif out{i} < 2:\n    out{i} += 1\n"
     following = "".join(
-        f"{'el' * (at > 0)}if at(a{j}, QUEUED):\n    thread = {j + 1}\n    next = {j + 1}\n"
+        f"{'el' * (at > 0)}if at(a{j}, QUEUED):\n    thread = {j + 1}\n    after = {j + 1}\n"
         for at, j in enumerate(j for j in range(clients) if j != i)
     )
     ended = f"done{i} = 1\nnoted{i} = 1\nroom{i} = 0\nreads{i} = 0\nthread = 0\n{following}"
@@ -166,7 +166,7 @@ def _acts(i: int, clients: int) -> list[Event]:
 def _look(i: int, clients: int) -> Event:
     """Call.look."""
     taken = "".join(
-        f"if next == {j + 1}:\n    next = 0\n    offer(a{j}, THREAD_GIVEN)\n" for j in range(clients) if j != i
+        f"if after == {j + 1}:\n    after = 0\n    offer(a{j}, THREAD_GIVEN)\n" for j in range(clients) if j != i
     )
     do = f"""
 noted{i} = 0
@@ -184,7 +184,7 @@ elif out{i} > 0:
 if mine{i}:
 {indent(notify(i))}
 """
-    return Event("loop", f"noted{i} and next != {i + 1}", do, name=f"the loop looks at a{i}")
+    return Event("loop", f"noted{i} and after != {i + 1}", do, name=f"the loop looks at a{i}")
 
 
 def _call(i: int) -> Part:

@@ -1,8 +1,11 @@
 """Spin and the explorer agree: on faults, and on the number of states."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from proof import spin
+from proof import catalogue, spin
 from proof.explorer import Explorer
 from proof.promela import to_promela
 from proof.report import Result
@@ -56,3 +59,11 @@ def test_a_disagreement_about_the_number_of_states_is_a_fault() -> None:
     assert Result(world, outcome, [verdict]).faults == [
         f"spin has {outcome.states + 1} states, the explorer {outcome.states}"
     ]
+
+
+@needs_spin
+@pytest.mark.parametrize("world", catalogue.quick(), ids=lambda world: world.name)
+def test_every_world_is_a_model_that_spin_takes(world: World, tmp_path: Path) -> None:
+    (tmp_path / "model.pml").write_text(to_promela(world))
+    done = subprocess.run(["spin", "-a", "model.pml"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Error" in done.stdout) == (0, False), done.stdout
