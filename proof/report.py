@@ -51,7 +51,7 @@ def results_table(results: Sequence[Result]) -> str:
         machines = " ".join(f"{part.name}:{part.table.name}" for part in world.parts)
         spin = f"{one.verdicts[0].states:,}" if one.verdicts else "not run"
         spun = f"{sum(verdict.seconds for verdict in one.verdicts):.0f} s" if one.verdicts else ""
-        result = "; ".join(one.faults) or ("all holds" if outcome.is_whole else "nothing found, and not explored whole")
+        result = "; ".join(one.faults) or ("all holds" if outcome.is_whole else _in_part(one))
         by = "in both" if len(one.verdicts) > 1 else "by the explorer"
         checked = f"{len(world.eventually)} {by}" if outcome.is_whole else "none"
         lines.append(
@@ -61,6 +61,13 @@ def results_table(results: Sequence[Result]) -> str:
     lines += ["", "What was bounded:", ""]
     lines += [f"- {one.world.name}: {'; '.join(one.world.bounds)}." for one in results]
     return "\n".join(lines)
+
+
+def _in_part(result: Result) -> str:
+    """What is known of a world that the explorer had no time for."""
+    if result.verdicts:
+        return "safety holds by Spin; the explorer was stopped, and the promises were not looked at"
+    return "nothing found; the explorer was stopped"
 
 
 def promises_list(worlds: Sequence[World]) -> str:

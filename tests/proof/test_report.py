@@ -29,6 +29,22 @@ def test_the_page_says_what_is_promised() -> None:
     assert part("promises") == promises_list(list(kinds.values())).strip()
 
 
+def test_the_page_has_a_result_for_every_world_with_its_bounds() -> None:
+    """`python -m proof report --kept DIR` brings it up to date."""
+    table, bounds = part("results").split("What was bounded:")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
+    worlds = catalogue.full()
+    assert [row[:2] for row in rows] == [
+        [world.name, " ".join(f"{one.name}:{one.table.name}" for one in world.parts)] for world in worlds
+    ]
+    for row in rows:
+        if row[-1] == "all holds":
+            assert row[4] in (row[3], "not run")
+        else:
+            assert "the explorer was stopped" in row[-1]
+    assert bounds.strip().splitlines() == [f"- {world.name}: {'; '.join(world.bounds)}." for world in worlds]
+
+
 def test_the_shares_of_mutants_on_the_page_add_up() -> None:
     text = part("mutants")
     judged, found = re.match(r"(\d+) of \d+ mutants were judged.*: (\d+) were found", text.replace("\n", " ")).groups()  # type: ignore[union-attr]
@@ -49,8 +65,10 @@ def test_a_world_that_was_not_explored_whole_is_told_as_such() -> None:
     result = Result(world, outcome, [Verdict("safety", 30, 0, 1.0, 1.0, "")])
     assert result.faults == []
     row = results_table([result]).splitlines()[2]
-    assert row.endswith("| nothing found, and not explored whole |")
+    assert row.endswith("| safety holds by Spin; the explorer was stopped, and the promises were not looked at |")
     assert "| none |" in row
+    row = results_table([result._replace(verdicts=[])]).splitlines()[2]
+    assert row.endswith("| nothing found; the explorer was stopped |")
 
 
 def test_what_is_between_markers_is_replaced() -> None:
