@@ -17,6 +17,7 @@ from tests.support.xray import look
 
 browser = pytest.fixture(scope="module")(browse)
 TARGET = "tests.support.spoken:router"
+APPLICATION = "tests.e2e.hosting.applications.browser_app:app"
 
 
 @pytest.fixture
@@ -65,12 +66,16 @@ def test_a_browser_takes_events_and_leaves(page: Page, server: ServerProcess) ->
     assert page.evaluate("async () => (await fetch('/squares/9')).text()") == "81"
 
 
+@pytest.mark.parametrize("whose", ["an application's", "a router's", "an upstream's"])
 def test_a_browser_s_websockets_come_by_the_connection_of_its_page(
-    browser: Browser, start: Start, authority: Authority
+    browser: Browser, start: Start, authority: Authority, whose: str
 ) -> None:
     pair = authority.issue()
     options = ("--tls-certificate", pair[0], "--tls-key", pair[1], "--xray", "127.0.0.1:0")
-    server = start(*options, trusting=authority.client(), target="tests.e2e.hosting.applications.browser_app:app")
+    target = APPLICATION if whose == "an application's" else TARGET
+    if whose == "an upstream's":
+        target = start(target=target).url
+    server = start(*options, trusting=authority.client(), target=target)
     talk = """(messages) => Promise.all(messages.map((message) => new Promise((done) => {
         const socket = new WebSocket(location.href.replace("http", "ws") + "chat");
         socket.onopen = () => socket.send(message);

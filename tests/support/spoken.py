@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from clerestory import Request, Response, Router, event_stream, sleep
+from clerestory import Request, Response, Router, WebSocket, event_stream, sleep
 
 router = Router()
 HTML = ((b"content-type", b"text/html; charset=utf-8"),)
@@ -11,6 +11,12 @@ HTML = ((b"content-type", b"text/html; charset=utf-8"),)
 @router.get("/")
 def page(request: Request) -> Response:
     return Response(b"<!doctype html><title>A page</title><link rel=icon href='data:,'>", 200, HTML)
+
+
+@router.websocket("/chat")
+async def chat(socket: WebSocket) -> None:
+    async for message in socket:
+        await socket.send(message)
 
 
 @router.get("/squares/{n:int}")
