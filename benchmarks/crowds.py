@@ -7,7 +7,8 @@ import http.client
 import resource
 import socket
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from benchmarks import ws
 from benchmarks.processes import Server, ServerFailed
@@ -19,18 +20,23 @@ TARGETS = {"stream": "/events", "task": "/wait"}
 
 def held(server: Server, kind: str, count: int) -> float:
     """Bytes that the server's own memory grows by for each of `count`: of the kind websocket, stream or task."""
+    with waiting(server, kind, BEFORE):
+        before = server.memory().own
+        with waiting(server, kind, count, BEFORE):
+            return (server.memory().own - before) / count
+
+
+@contextmanager
+def waiting(server: Server, kind: str, count: int, before: int = 0) -> Iterator[None]:
+    """So many of a kind, beside those of `before`, all of which wait. Raises ServerFailed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with ExitStack() as stack:
-        for _ in range(BEFORE):
-            stack.enter_context(opened(server, kind))
-        _settle(server, kind, BEFORE)
-        before = server.memory().own
         for _ in range(count):
             stack.enter_context(opened(server, kind))
-        _settle(server, kind, BEFORE + count)
-        return (server.memory().own - before) / count
+        _settle(server, kind, before + count)
+        yield
 
 
 def opened(server: Server, kind: str) -> socket.socket:

@@ -4,10 +4,12 @@ Rounds are interleaved; each is a process of its own. An aim is a ratio of media
 """
 
 import http.client
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from benchmarks import crowds, hosting, load, work, ws
 from benchmarks.catalogue import Entry
@@ -19,7 +21,7 @@ from benchmarks.report import Report, Table
 from benchmarks.suites.databases import postgres
 from benchmarks.suites.measuring import WARMING
 from benchmarks.suites.plan import Plan, in_turn
-from benchmarks.summary import band, figure, spread
+from benchmarks.summary import band, duration, figure, spread
 from clerestory.server.xray.serve import runtime
 
 LEAD = """One process for each server, on one CPU, the load on the other; 64 keep-alive connections. CPU is user and
@@ -36,6 +38,9 @@ XRAY = ("x-ray off", "x-ray on", LOOKED_AT)
 LOOKING = 1.0
 """Seconds between two looks: those of the page."""
 XRAY_AIM = 0.95
+LOOKS = 10
+LOOK_AIMS = {"CPU of a look": 0.1, "the loop's longest pause": 0.005}
+"""Seconds, with ten thousand requests that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ class Found:
     rates: dict[Key, list[float]] = field(default_factory=dict)
     memory: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     xray: dict[str, list[float]] = field(default_factory=dict)
+    looks: dict[str, list[float]] = field(default_factory=dict)
+    crowd: int = 0
+    """Requests that were looked at."""
     absent: dict[str, str] = field(default_factory=dict)
 
 
@@ -106,6 +114,7 @@ def run(plan: Plan) -> Report:
         _measure_memory(plan, found, plan.rounds_or(3), plan.pick(1000, 100))
     if not named or "xray" in others:
         _measure_xray(plan, found, plan.rounds_or(9), plan.seconds_or(3.0, 0.4))
+        _measure_looks(plan, found, plan.pick(10_000, 300))
     return make_report(found)
 
 
@@ -210,25 +219,34 @@ def _measure_xray(plan: Plan, found: Found, rounds: int, seconds: float) -> None
             plan.progress.step(f"{row}: {figure(cost)} µs")
 
 
-@contextmanager
-def looking(server: Server) -> Iterator[None]:
-    """Somebody asks for the whole table once a second meanwhile. Raises ServerFailed where there is no x-ray."""
+def _xray_of(server: Server) -> Callable[[], Any]:
+    """What asks the server's x-ray for its whole table, and hands it back. Raises ServerFailed where there is none."""
     there = next((one for one in runtime.find() if one.pid == server.process.pid), None)
     if there is None:
         raise ServerFailed("its x-ray is not found")
-    address = there.url.removeprefix("http://").rstrip("/")
-    over = threading.Event()
+    address, token = there.url.removeprefix("http://").rstrip("/"), there.token
 
-    def look() -> None:
-        while True:
-            connection = http.client.HTTPConnection(address, timeout=10)
-            connection.request("GET", "/snapshot.json", headers={"authorization": f"Bearer {there.token}"})
-            connection.getresponse().read()
-            connection.close()
-            if over.wait(LOOKING):
-                return
+    def look() -> Any:
+        connection = http.client.HTTPConnection(address, timeout=60)
+        connection.request("GET", "/snapshot.json", headers={"authorization": f"Bearer {token}"})
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
 
-    thread = threading.Thread(target=look)
+    return look
+
+
+@contextmanager
+def looking(server: Server) -> Iterator[None]:
+    """Somebody looks once a second meanwhile."""
+    look, over = _xray_of(server), threading.Event()
+
+    def again() -> None:
+        look()
+        while not over.wait(LOOKING):
+            look()
+
+    thread = threading.Thread(target=again)
     thread.start()
     try:
         yield
@@ -237,13 +255,39 @@ def looking(server: Server) -> Iterator[None]:
         thread.join()
 
 
+def _measure_looks(plan: Plan, found: Found, count: int) -> None:
+    """What it costs to look at so many requests that wait in the application, each told to its line."""
+    name = PLAIN if plan.quick else OURS
+    entries = hosting.ours_with(hosting.APP, "--xray", "127.0.0.1:0", "--max-connections", str(count + 100), xray=True)
+    entry = next(entry for entry in entries if entry.name == name)
+    if entry.missing(plan.peers):
+        return
+    try:
+        with entry.start(plan.data, plan.scratch, plan.peers) as server, crowds.waiting(server, "task", count):
+            look = _xray_of(server)
+            look()
+            for _ in range(LOOKS):
+                before = server.cpu_seconds()
+                seen = look()
+                found.looks.setdefault("CPU of a look", []).append(server.cpu_seconds() - before)
+                found.looks.setdefault("the loop's longest pause", []).append(seen["loop"]["pause"])
+            found.crowd = count
+    except (ServerFailed, OSError) as failure:
+        found.absent["looks"] = str(failure)
+    plan.progress.say(f"{count:,} requests that wait were looked at")
+
+
 # --- the report
 
 
 def make_report(found: Found) -> Report:
     """The aims first, then each part."""
     report = Report("hosting", "Other people's applications", LEAD)
-    report.tables = [table for table in (aims_table(found), *_parts(found), _memory(found), _xray(found)) if table.rows]
+    report.tables = [
+        table
+        for table in (aims_table(found), *_parts(found), _memory(found), _xray(found), _looks(found))
+        if table.rows
+    ]
     report.notes = [f"{name}: {reason}" for name, reason in found.absent.items()]
     settings = Table("Who took part", ("server", "settings"), left=frozenset({"settings"}))
     entries = {entry.name: entry.settings for part in PARTS for entry in part.entries()}
@@ -315,4 +359,14 @@ def _xray(found: Found) -> Table:
             held = f"{ratio:.2f}" if ratio is not None else ""
             aim = (f"{XRAY_AIM:.2f}", "yes" if ratio and ratio >= XRAY_AIM else "no") if row != XRAY[0] else ("", "")
             table.rows.append((row, figure(cost.median), band(cost), held, *aim))
+    return table
+
+
+def _looks(found: Found) -> Table:
+    title = f"A look at {found.crowd:,} requests that wait in the application"
+    table = Table(title, ("what", "median", "slowest", "at most", "reached"))
+    for name, seconds in found.looks.items():
+        median, aim = spread(seconds).median, LOOK_AIMS[name]
+        cells = (duration(median), duration(max(seconds)), duration(aim))
+        table.rows.append((name, *cells, "yes" if median <= aim else "no"))
     return table

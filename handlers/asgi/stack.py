@@ -20,6 +20,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from clerestory.handlers.asgi.pools import awaited_from
+from clerestory.handlers.asgi.threads import executor_of, limiter_of
 
 DEEPEST = 256
 """Steps followed at most."""
@@ -138,7 +139,7 @@ def short(file: str) -> str:
 
 def _awaited(task: "asyncio.Task[Any]", frames: list[FrameType], last: Any, depth: int) -> str:
     """What the innermost frame waits for, by the library that it belongs to."""
-    said = awaited_from(frames)
+    said = awaited_from(frames) or limiter_of(frames)
     if said:
         return said
     for frame in reversed(frames[-8:]):
@@ -229,7 +230,22 @@ def _by_future(future: Any, depth: int) -> str:
     children = getattr(future, "_children", None)
     if children:
         return _tasks("gather", children, depth)
+    if said := executor_of(future, thread_at):
+        return said
+    inner = _shielded(future)
+    if inner is not None and depth > 0:
+        return _followed("shield", inner, depth - 1)
     return type(future).__name__.lstrip("_")
+
+
+def _shielded(future: Any) -> Any:
+    """What `asyncio.shield` keeps from being cancelled: its callback on the outer future knows the inner one."""
+    for entry in getattr(future, "_callbacks", None) or ():
+        if getattr(entry[0], "__qualname__", "") == "shield.<locals>._outer_done_callback":
+            return next(
+                (cell.cell_contents for cell in entry[0].__closure__ if asyncio.isfuture(cell.cell_contents)), None
+            )
+    return None
 
 
 def _stream(me: Any, name: str) -> str:

@@ -40,3 +40,5 @@ def test_a_short_run_measures_ours_with_and_without_the_x_ray(data: Path, tmp_pa
     assert "WebSocket echo: messages of 65,536 bytes" in titles
     assert [row[0] for row in report.tables[titles.index("The x-ray, constant JSON")].rows] == list(XRAY)
     assert any("uvicorn: not installed" in note for note in report.notes)
+    looks = next(table for table in report.tables if table.title.startswith("A look at 300 requests"))
+    assert [row[0] for row in looks.rows] == list(hosting.LOOK_AIMS)

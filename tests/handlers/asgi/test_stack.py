@@ -124,7 +124,7 @@ async def managed() -> None:
         (gather, HERE + rf"gather <- gather of 2 <- task Task-\d+ {HERE}fetch <- sleep, .*"),
         (group, HERE + rf"group <- TaskGroup of 1 <- task Task-\d+ {HERE}fetch <- sleep, .*"),
         (timed, HERE + "fetch <- sleep, .*"),
-        (shielded, HERE + "shielded <- Future"),
+        (shielded, HERE + rf"shielded <- shield <- task Task-\d+ {HERE}fetch <- sleep, .*"),
         (future, HERE + "future <- Future"),
         (generator, HERE + "fetch <- sleep, .*"),
         (managed, HERE + "fetch <- sleep, .*"),
