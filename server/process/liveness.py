@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.standing import standing
 from clerestory.server.process.channel import Channel
 from clerestory.server.process.stack import stack_of
 
@@ -97,7 +98,7 @@ class Liveness:
 
     def _report(self, seconds: float) -> None:
         loop = self._loop
-        machine = loop.stepping if loop.stepping is not loop.wake_up else None
+        machine = standing(loop)
         request = machine.facts()[6:7] if machine is not None else ()
         named = request[0] if request else None
         self._channel.tell(

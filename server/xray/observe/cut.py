@@ -18,6 +18,7 @@ from types import FrameType
 
 from clerestory.handlers.api.operations import Executor, Operation
 from clerestory.server.loop.loop import Loop
+from clerestory.server.loop.standing import standing, stepping
 from clerestory.server.xray.observe.considerate import considerate
 from clerestory.server.xray.observe.seen import Seens
 from clerestory.statemachines.engine import Machine
@@ -94,24 +95,18 @@ def step_of(loop: Loop) -> Step | None:
     """The step in which the loop is; None where it is in none, but waits."""
     if loop.waiting:
         return None
-    machine = _stepping(loop)
+    machine = stepping(loop)
     return loop.turns, machine, machine.since if machine is not None else 0.0
 
 
-def _stepping(loop: Loop) -> Machine | None:
-    """The machine whose step the loop is in; what is called from other threads is nobody's step."""
-    machine = loop.stepping
-    return machine if machine is not loop.wake_up else None
-
-
 def standing_in(loop: Loop) -> tuple[Machine | None, tuple[Frame, ...]]:
-    """The machine whose step the loop's thread is in, and the thread's stack."""
+    """The machine for which the loop's thread runs, and the thread's stack."""
     frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - documented, in spite of its name
     frames: list[FrameType] = []
     while frame is not None and len(frames) < DEPTH:
         frames.append(frame)
         frame = frame.f_back
-    return _stepping(loop), tuple(_read(frame) for frame in reversed(frames))
+    return standing(loop), tuple(_read(frame) for frame in reversed(frames))
 
 
 def _read(frame: FrameType) -> Frame:

@@ -12,7 +12,7 @@ from tests.support.server import ServerProcess, serving
 from tests.support.waiting import eventually
 
 APPLICATION = """
-import asyncio
+import asyncio, time
 
 lock = None
 
@@ -39,6 +39,17 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": b"x", "more_body": True})
         await fetch_order()
+    if scope["path"].startswith("/block"):
+        if scope["path"] == "/block-later":
+            await asyncio.sleep(0)
+        block()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"x"})
+
+def block():
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        time.sleep(0.1)
 """
 
 
@@ -78,3 +89,18 @@ def test_the_line_at_which_an_application_waits_is_named(server: ServerProcess, 
 def test_who_waits_for_a_lock_says_so(server: ServerProcess) -> None:
     with Client(server.address, data=request("/lock1")), Client(server.address, data=request("/lock2")):
         eventually(lambda: re.search(r":12 reserve <- Lock, 1 waiting", whys(server)))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("target", ["/block-first", "/block-later"])
+def test_a_task_that_does_not_yield_is_named_with_its_request(tmp_path: Path, target: str, loop: str) -> None:
+    pytest.importorskip(loop)
+    (tmp_path / "shop_of_tests.py").write_text(APPLICATION)
+    options = ("--app-dir", str(tmp_path), "--loop", loop, "--xray", "127.0.0.1:0")
+    with serving(*options, target="shop_of_tests:app") as server:
+        with Client(server.address, data=request(target)) as client:
+            told = server.wait_for("loop_blocked")
+            assert any("shop_of_tests.py" in line and "block" in line for line in told["stack"]), told
+            assert f"GET {target} QUERYING_BACKEND" in told.get("why", ""), told
+            assert client.answer().status == 200
+        server.wait_for("loop_unblocked")
