@@ -6,8 +6,9 @@ A build is a copy of the packages in `benchmarks/.builds`, or what the compiled 
 of, so that it is made once and never out of date. A process is turned to it by its environment: the copy comes before
 the checkout.
 
-The recording has no switch in the server: one whose history is off cannot be asked what happened. For the one
-measurement of its price its lines are left out of the copy; a line that is no longer there is an error.
+The recording and the profile of waiting have no switch in the server: one whose history is off cannot be asked what
+happened. For the one measurement of their price their lines are left out of the copy; a line that is no longer there is
+an error. The profile's modules are not compiled, so that a compiled build without it is a copy of the whole one.
 """
 
 import hashlib
@@ -39,6 +40,17 @@ RECORDING: dict[str, tuple[str, ...]] = {
 }
 """What recording consists of, and the lines of `Engine.walk` that do it."""
 
+PROFILE: dict[tuple[Path, str], tuple[str, ...]] = {
+    (Path("server/xray/serve/thread.py"), "def __init__("): ("main.on_exchange_ended =",),
+    (Path("server/xray/serve/thread.py"), "def start("): ("self.sampler.begin()",),
+    (Path("server/connection/waiting.py"), "def noted("): (
+        *("try:", "subject, (queue, queued) =", "except Exception:"),
+        *("subject, queue, queued =", "waits.note("),
+    ),
+}
+"""What the part `profile` consists of, by file and function: it is told of no exchange, samples nothing, and notes
+nothing of operations."""
+
 WALK = Path("statemachines/engine.py"), "def walk("
 READER = Path("server/connection/connection.py"), "def ended("
 """At its end a connection reads its history: without one it has nothing to tell."""
@@ -64,7 +76,7 @@ def lines_without(lines: list[str], function: str, unwanted: tuple[str, ...]) ->
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A build: whether it is compiled, and which parts of the recording (keys of RECORDING) it leaves out."""
+    """A build: whether it is compiled, and which parts it leaves out: `profile`, and keys of RECORDING."""
 
     compiled: bool = False
     left_out: tuple[str, ...] = ()
@@ -91,9 +103,15 @@ class Build:
             STORE.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=STORE) as scratch:
                 copy = Path(scratch) / "copy"
-                self._copy_to(copy)
-                if self.compiled:
-                    _compile(copy)
+                if self.compiled and "profile" in self.left_out:
+                    rest = tuple(part for part in self.left_out if part != "profile")
+                    shutil.copytree(Build(compiled=True, left_out=rest).make(), copy)
+                else:
+                    self._copy_to(copy)
+                    if self.compiled:
+                        _compile(copy)
+                if "profile" in self.left_out:
+                    _leave_out_profile(copy)
                 try:
                     copy.rename(place)
                 except OSError:
@@ -117,10 +135,10 @@ class Build:
             )
         for name in (*FILES, *BESIDE):
             shutil.copy(ROOT / name, copy / name)
-        if not self.left_out:
+        unwanted = tuple(line for part in self.left_out if part != "profile" for line in RECORDING[part])
+        if not unwanted:
             return
         path, function = WALK
-        unwanted = tuple(line for part in self.left_out for line in RECORDING[part])
         _rewrite(copy / path, function, unwanted)
         path, function = READER
         _rewrite(copy / path, function, ("tell_end(",))
@@ -128,6 +146,12 @@ class Build:
 
 PLAIN = Build()
 """The checkout itself."""
+
+
+def _leave_out_profile(copy: Path) -> None:
+    """In a wheel everything is below `clerestory`; in a copy of the checkout it is found there by a link."""
+    for (path, function), unwanted in PROFILE.items():
+        _rewrite(copy / "clerestory" / path, function, unwanted)
 
 
 def _rewrite(path: Path, function: str, unwanted: tuple[str, ...]) -> None:

@@ -73,6 +73,11 @@ class Measured:
                 found[f"{EVERY[workload].title}, fields {kind}: {own} ÷ {other}"] = ratio
         return found
 
+    def paired(self, case: Case, against: Case) -> list[float]:
+        """CPU a request of one over that of the other, of each round in which both were measured."""
+        pairs = zip(self.outcomes.get(case, ()), self.outcomes.get(against, ()), strict=False)
+        return [ours.cost / theirs.cost for ours, theirs in pairs]
+
 
 def measure(
     plan: Plan,

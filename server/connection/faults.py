@@ -2,7 +2,7 @@
 and the log is told of its cause; anything else is for the log alone."""
 
 from clerestory.handlers.api.errors import HTTPError
-from clerestory.handlers.api.messages import Request, Response, error_response
+from clerestory.handlers.api.messages import Request, Response, error_response, preferred
 from clerestory.handlers.api.origin import place_of
 from clerestory.handlers.wire.transport import FileUnreadableError
 from clerestory.server.connection.channel import Channel
@@ -18,7 +18,13 @@ def id_of(channel: Channel, request: Request | None) -> str:
 def error_of(channel: Channel, request: Request | None, error: HTTPError) -> Response:
     """The response for `error`, in the form that the client prefers; it names the request."""
     told = id_of(channel, request) if channel.service.names.prefix else ""
-    return error_response(error, request.get(b"accept") if request is not None else None, told)
+    accept, content_type = _fields_of(request)
+    return error_response(error, accept, told, content_type)
+
+
+def _fields_of(request: Request | None) -> tuple[bytes | None, bytes | None]:
+    """What says in which form the client wants an error: its Accept and Content-Type."""
+    return (request.get(b"accept"), request.get(b"content-type")) if request is not None else (None, None)
 
 
 def answer_to(channel: Channel, request: Request | None, error: BaseException) -> Response:
@@ -28,10 +34,9 @@ def answer_to(channel: Channel, request: Request | None, error: BaseException) -
             tell_failure(channel, request, error)
             if channel.service.debug:
                 about = f"request {id_of(channel, request)}"
-                accept = request.get(b"accept") if request is not None else None
-                return traceback_response(
-                    error, f"{request.method} {request.target}, {about}" if request else about, accept
-                )
+                if request is not None:
+                    about = f"{request.method} {request.target}, {about}"
+                return traceback_response(error, about, preferred(*_fields_of(request)))
             error = HTTPError(500)
         elif error.cause:
             tell_cause(channel, request, error)

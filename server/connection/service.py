@@ -12,6 +12,7 @@ from clerestory.handlers.backends.journal import JOURNAL
 from clerestory.handlers.edge.to_https import ToHTTPS
 from clerestory.server.config import Limits
 from clerestory.server.connection.names import RequestNames
+from clerestory.server.connection.waiting import SLOW
 from clerestory.server.http import Codec
 from clerestory.server.http.responses import HeadWriter
 from clerestory.server.logging.logs import Logs
@@ -103,8 +104,10 @@ class Service:
         self.on_exchange_ended: ExchangeEnded | None = None
         """Told of each exchange at its end, while its connection's `spent` is still that exchange's."""
         self.skips = 0
-        """Of quick exchanges (server.connection.waiting.SLOW) only those are told whose number has none of these bits:
-        one in `skips + 1`. To tell of one costs as much as a fifth of it."""
+        """Of quick exchanges only those are told whose number has none of these bits: one in `skips + 1`. To tell of
+        one costs as much as a fifth of it."""
+        self.slow = SLOW
+        """Seconds from which on an exchange is not quick."""
         self.on_connection_closed: Callable[[], None] = lambda: None
 
     def _pace(self, deadline: Deadline | None) -> tuple[float, int, float]:

@@ -9,15 +9,17 @@ from clerestory.server.connection.channel import Channel
 from clerestory.server.connection.exchange import Exchange
 from clerestory.server.connection.faults import id_of
 from clerestory.server.connection.handshake import ShakingEnd
-from clerestory.server.connection.waiting import PLACES, SLOW, upstream_of
+from clerestory.server.connection.waiting import PLACES, upstream_of
 from clerestory.server.logging.history import history_lines
 from clerestory.server.logging.redaction import without_query
 from clerestory.server.observer import Missed
+from clerestory.statemachines.connection import TABLE
 from clerestory.statemachines.connection import State as S
 from clerestory.statemachines.contract import Cause, Way
 from clerestory.statemachines.engine import Edge
 
 _QUERYING = PLACES[0]
+_IDLE = next(place for place, spec in enumerate(TABLE.specs) if spec.state is S.AWAITING_REQUEST)
 
 
 def facts_of(connection: ShakingEnd) -> tuple[Any, ...]:
@@ -53,7 +55,9 @@ def tell_exchange(connection: Channel, exchange: Exchange, end: str | None) -> N
     """An exchange has ended: for the profile, the trace and the log. `end` as in `tell_request`."""
     service = connection.service
     if service.on_exchange_ended is not None:
-        told = exchange.waits is not None or connection.times()[_QUERYING] > SLOW
+        spent = connection.times()
+        seconds = spent[_QUERYING] if exchange.waits is None else sum(spent) - spent[_IDLE]
+        told = seconds > service.slow
         if told or not (connection.number + connection.requests) & service.skips:
             service.on_exchange_ended(connection, exchange, 0 if told else service.skips)
     if service.tracing is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from clerestory.handlers.api.messages import Response, html_response, json_response, preferred, text_response
+from clerestory.handlers.api.messages import Response, html_response, json_response, text_response
 from clerestory.handlers.api.pages import page
 
 AROUND = 3
@@ -24,11 +24,11 @@ _OURS = tuple(f"{_ROOT / name}/" for name in ("server", "handlers", "statemachin
 _LIBRARIES = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
-def traceback_response(error: BaseException, about: str, accept: bytes | None) -> Response:
-    """A 500 with the traceback of `error`. `about` says of which request: `GET /orders/1, request 3-1`."""
+def traceback_response(error: BaseException, about: str, kind: str) -> Response:
+    """A 500 with the traceback of `error`, in the form that is `preferred`. `about` says of which request:
+    `GET /orders/1, request 3-1`."""
     lines = traceback.format_exception(error)
     title = traceback.format_exception_only(error)[-1 - len(_notes(error))].strip()
-    kind = preferred(accept)
     if kind == "json":
         frames = [{"file": file, "line": line, "function": function} for file, line, function in own_frames(error)]
         said = {"status": 500, "error": "Internal Server Error", "detail": about, "exception": title}

@@ -5,6 +5,8 @@ has been added since the last one ended was waiting for it, in its queue first (
 handler itself takes between two operations counts with the later one.
 """
 
+from operator import itemgetter
+
 from clerestory.handlers.api.operations import Operation
 from clerestory.statemachines.connection import TABLE
 from clerestory.statemachines.connection import State as S
@@ -16,9 +18,11 @@ PLACES = tuple(
 )
 """The states, by their place in the table, in which an operation is waited for."""
 
+_SPENT = itemgetter(*PLACES)
+
 SLOW = 0.005
-"""Seconds in a handler that has waited for no operation from which on each exchange is told; of quicker ones, where
-there are many, only some (Service.skips)."""
+"""Seconds from which on each exchange is told, where not so many take as long (Service.slow); of quicker ones, where
+there are many, only some are (Service.skips)."""
 
 MOST = 24
 """Things told apart in one exchange; the others are counted together."""
@@ -36,18 +40,18 @@ class Waits:
 
     def __init__(self) -> None:
         self.of: dict[tuple[int, str], float] = {}
-        self._noted = [0.0] * len(PLACES)
+        self._noted = (0.0,) * len(PLACES)
 
     def note(self, subject: str, queue: str, queued: float, spent: list[float]) -> None:
         """An operation has ended: its share of `spent`, the seconds that the connection has spent in each state."""
-        noted = self._noted
-        for number, place in enumerate(PLACES):
-            seconds = spent[place] - noted[number]
-            if seconds <= 0.0:
+        now, before = _SPENT(spent), self._noted
+        self._noted = now
+        for number, until in enumerate(now):
+            if until <= before[number]:
                 continue
-            noted[number] = spent[place]
-            first = min(queued, seconds)
-            if first > 0.0:
+            place, seconds = PLACES[number], until - before[number]
+            if queued > 0.0:
+                first = min(queued, seconds)
                 queued -= first
                 seconds -= first
                 self._add(place, queue, first)

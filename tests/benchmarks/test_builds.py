@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks import builds
-from benchmarks.builds import PLAIN, READER, RECORDING, ROOT, WALK, Build, lines_without
+from benchmarks.builds import PLAIN, PROFILE, READER, RECORDING, ROOT, WALK, Build, lines_without
 
 COMPILED = Build(compiled=True)
 pytestmark = pytest.mark.timeout(1200)  # the compiler takes its time, once
@@ -30,6 +30,8 @@ def test_every_line_of_the_recording_is_there() -> None:
         lines_without((ROOT / path).read_text().splitlines(), function, lines)
     path, function = READER
     lines_without((ROOT / path).read_text().splitlines(), function, ("tell_end(",))
+    for (path, function), lines in PROFILE.items():
+        lines_without((ROOT / path).read_text().splitlines(), function, lines)
 
 
 def test_the_checkout_itself_needs_no_environment() -> None:
@@ -49,6 +51,16 @@ def test_without_its_history_a_build_still_walks() -> None:
     found, place = run(Build(left_out=("history",)), "-c", script).split()
     assert found == "False"
     assert place.startswith(str(builds.STORE))
+
+
+def test_without_its_profile_a_build_serves_and_notes_nothing() -> None:
+    script = (
+        "import inspect; from clerestory.server.connection import waiting;"
+        "from clerestory.server.xray.serve import thread;"
+        "print('note(' in inspect.getsource(waiting.noted), 'on_exchange_ended' in inspect.getsource(thread));"
+        "print(waiting.noted(None, None, []).of)"
+    )
+    assert run(Build(left_out=("profile",)), "-c", script).split() == ["False", "False", "{}"]
 
 
 def test_the_compiled_build_is_made_once_and_says_what_it_is() -> None:

@@ -197,6 +197,23 @@ def test_an_error_is_json_for_those_who_prefer_it(connect: Connect, accept: str)
     assert problem["detail"] == "There is nothing at this path."
 
 
+@pytest.mark.parametrize("accept", ["", "Accept: */*", "Accept: application/cbor"])
+@pytest.mark.parametrize("path", ["/nothing", "/hello"])
+def test_an_error_is_json_for_those_who_send_json_and_name_nothing_else(
+    connect: Connect, path: str, accept: str
+) -> None:
+    lines = ["Content-Type: application/json; charset=utf-8", *filter(None, [accept])]
+    answer = connect().get(path, *lines, method="POST", body=b"{}")
+    assert (answer.status, answer["content-type"]) == (404 if path == "/nothing" else 405, "application/json")
+    assert json.loads(answer.body)["request_id"] == answer["x-request-id"]
+
+
+@pytest.mark.parametrize(("accept", "kind"), [("text/plain", "text/plain"), ("text/html,*/*;q=0.8", "text/html")])
+def test_what_a_client_accepts_goes_before_what_it_sends(connect: Connect, accept: str, kind: str) -> None:
+    answer = connect().get("/nothing", f"Accept: {accept}", "Content-Type: application/json", method="POST", body=b"{}")
+    assert (answer.status, answer["content-type"]) == (404, f"{kind}; charset=utf-8")
+
+
 @pytest.mark.parametrize("lines", [[], ["Accept: */*"], ["Accept: text/plain"]])
 def test_an_error_is_a_line_of_text_for_the_others(connect: Connect, lines: list[str]) -> None:
     answer = connect().get("/nothing", *lines)

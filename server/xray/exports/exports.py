@@ -5,12 +5,14 @@
     perfetto   Chrome's trace event format, for https://ui.perfetto.dev
     recording  JSON, for `clerestory replay FILE`
 
-What may carry a secret is hidden unless `secrets` are asked for, as everywhere.
+What may carry a secret is hidden unless `secrets` are asked for, as everywhere. `epoch` is the time of day, as
+time.time() says it, at which the recording's clock stood at 0; where it is unknown, no time of day is told.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from clerestory.handlers.api.operations import span
@@ -55,12 +57,19 @@ def headline(one: Recording, *, secrets: bool = False) -> str:
     return f"{text}: open{note}"
 
 
-def as_text(one: Recording, *, secrets: bool = False) -> str:
+def time_of_day(epoch: float | None, at: float) -> str:
+    """`2026-11-30T20:33:58.761Z`, as the log has it; empty where it is unknown."""
+    if epoch is None:
+        return ""
+    return datetime.fromtimestamp(epoch + at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def as_text(one: Recording, *, secrets: bool = False, epoch: float | None = None) -> str:
     """One line a transition: when, how long it had stayed, and where it went."""
     lines = [headline(one, secrets=secrets)]
-    lines.append(
-        f"{one.requests} request{'s' * (one.requests != 1)}, {one.bytes_in} bytes in, {one.bytes_out} bytes out"
-    )
+    counts = f"{one.requests} request{'s' * (one.requests != 1)}, {one.bytes_in} bytes in, {one.bytes_out} bytes out"
+    began = time_of_day(epoch, one.born)
+    lines.append(f"{counts}; began {began}" if began else counts)
     if not one.whole:
         lines.append(f"only the last {len(one.path)} transitions are known")
     for at, stayed, edge in stays(one):
@@ -82,7 +91,7 @@ def as_text(one: Recording, *, secrets: bool = False) -> str:
 _ESCAPES = str.maketrans({"#": "#35;", ";": "#59;", "<": "#60;", ">": "#62;", '"': "#34;", "%": "#37;"})
 
 
-def as_mermaid(one: Recording, *, secrets: bool = False) -> str:
+def as_mermaid(one: Recording, *, secrets: bool = False, epoch: float | None = None) -> str:
     """Who spoke is read from what was awaited: a state that waits for readable hears the peer, one that waits for
     writable is heard by it, and one that waits for a hang-up alone is spoken to by what it has asked."""
     title = headline(one, secrets=secrets)
@@ -93,6 +102,8 @@ def as_mermaid(one: Recording, *, secrets: bool = False) -> str:
         f"    participant M as {_plain(one.engine.table.name)} {one.id.rpartition(':')[2]}",
         "    participant B as backend",
     ]
+    if began := time_of_day(epoch, one.born):
+        lines.append(f"    Note over P,B: began {began}")
     departures = one.engine.table.departures
     for _, stayed, edge in stays(one):
         stay = f" after {stayed * 1000:.3f} ms" if stayed is not None else ""
@@ -105,7 +116,8 @@ def as_mermaid(one: Recording, *, secrets: bool = False) -> str:
         first = message_lines(data, secrets=secrets)[:1]
         lines += [f"    Note over P,M: {label}: {_plain(line)}" for line in first]
     if one.ended_at is not None:
-        lines.append(f"    Note over P,B: ended by {one.ending()}")
+        at = time_of_day(epoch, one.ended_at)
+        lines.append(f"    Note over P,B: ended by {one.ending()}{f' {at}' if at else ''}")
     return "\n".join(lines) + "\n"
 
 
@@ -127,7 +139,7 @@ def _plain(text: str) -> str:
 # --- traces
 
 
-def as_perfetto(one: Recording, *, secrets: bool = False) -> str:
+def as_perfetto(one: Recording, *, secrets: bool = False, epoch: float | None = None) -> str:
     """Chrome's trace event format: each stay is a complete event (`X`), each trigger an instant (`i`); microseconds.
 
     A stay begins with the very figure that the one before it ends with: a viewer drops those that overlap."""
@@ -153,6 +165,8 @@ def as_perfetto(one: Recording, *, secrets: bool = False) -> str:
         stay = {"ts": before, "dur": _micro(stayed), "args": {"left_by": "not yet"}}
         events.append({"ph": "X", "name": state, "cat": "state", **thread, **stay})
     story: dict[str, Any] = {"machine": headline(one, secrets=secrets)}
+    if began := time_of_day(epoch, one.born):
+        story["began"] = began
     for label, data in (("last_received", one.received), ("last_sent", one.sent)):
         if data:
             story[label] = message_lines(data, secrets=secrets)
@@ -167,7 +181,7 @@ def _micro(seconds: float) -> float:
 # --- recordings
 
 
-def as_recording(one: Recording, *, secrets: bool = False) -> str:
+def as_recording(one: Recording, *, secrets: bool = False, epoch: float | None = None) -> str:  # noqa: ARG001
     """JSON with all that a replay needs; times are seconds since the machine's beginning."""
     return json.dumps(
         {

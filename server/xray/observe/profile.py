@@ -9,7 +9,7 @@ What `waits` and the page tell is of the last five to ten minutes: of this windo
 tells is of all time; it is kept as counts only.
 
 Above a thousand requests a second, of those that were quick one in 16 or 32 is added, for all of them
-(server.xray.observe.sampler): then counts are estimates. Those that have waited for anything are all added.
+(server.xray.observe.sampler): then counts are estimates. The slowest, up to a sixteenth, are all added.
 
 Bounds: ROUTES routes, the rest together; CLASSES classes of duration; MOST things waited for in each; EXAMPLES slow
 requests of each route and window. At all bounds that is some 30 MiB, in practice well below one.
@@ -154,6 +154,8 @@ class Profile:
         self.window = 0
         self.slow = inf
         """Seconds from which on a request is told by `tell_slow`, and kept among those `told`."""
+        self.alone = 0
+        """Requests ever added that stand for no other."""
         self.tell_slow: Callable[[Example], object] = lambda _: None
         self.told: deque[tuple[Route, Example]] = deque(maxlen=TOLD)
         self.names = Names()
@@ -200,6 +202,8 @@ class Profile:
             share = route.shares[key] = Share()
         querying, sending, waits = spent[QUERYING], spent[SENDING], exchange.waits
         weight = skipped + 1
+        if not skipped:
+            self.alone += 1
         share.count += weight
         share.total += seconds * weight
         share.querying += querying * weight
@@ -209,12 +213,12 @@ class Profile:
         if waits is not None:
             for waited, stay in waits.of.items():
                 if waited[1][:9] == "upstream ":
-                    self._count(waited[1], stay)
-                _add(share.waits, waited, (waited[0], ELSEWHERE), stay)
+                    self._count(waited[1], stay, weight)
+                _add(share.waits, waited, (waited[0], ELSEWHERE), stay * weight)
         lines = self._lines(connection) if self.samples else _NO_LINES
         if lines:
             for line, count in lines.items():
-                _add(share.lines, line, (line[0], line[1], ""), count)
+                _add(share.lines, line, (line[0], line[1], ""), count * weight)
         if seconds > route.bar:
             self._keep(route, connection, exchange, seconds, lines)
         if seconds >= self.slow:
@@ -222,13 +226,13 @@ class Profile:
             self.told.append((route, example))
             self.tell_slow(example)
 
-    def _count(self, upstream: str, seconds: float) -> None:
-        """A request has waited so long for an upstream."""
+    def _count(self, upstream: str, seconds: float, weight: int) -> None:
+        """So many requests have waited so long for an upstream."""
         counts = self.upstreams.get(upstream)
         if counts is None:
             counts = self.upstreams[upstream] = Counts()
         key = key_of(max(seconds, LEAST), 0)
-        counts[key] = counts.get(key, 0) + 1
+        counts[key] = counts.get(key, 0) + weight
 
     def _lines(self, connection: Carrier) -> dict[Line, int]:
         """The lines that were seen of this exchange."""

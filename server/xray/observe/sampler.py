@@ -14,7 +14,7 @@ from typing import Any
 from clerestory.handlers.asgi.stack import frames_of, is_library, short
 from clerestory.handlers.wsgi.place import is_ours, place_of
 from clerestory.server.connection.service import Service
-from clerestory.server.connection.waiting import PLACES
+from clerestory.server.connection.waiting import PLACES, SLOW
 from clerestory.server.loop.loop import Loop
 from clerestory.server.xray.observe.profile import Profile
 from clerestory.server.xray.observe.shares import Line
@@ -26,14 +26,15 @@ INTERVAL = 0.2
 LONGEST = 0.002
 """Seconds of one look: a hundredth of the interval."""
 
-EVERY = 1.0
-"""Seconds between two looks at the rate of requests."""
-
 RATES = ((1000.0, 0), (4000.0, 15))
 MOST_SKIPS = 31
 """Requests a second below which so many quick ones are left out for one that is added; a power of two less one. To add
 one takes a fifth of a quick request's time: with these it is two to three hundredths of it, and below a thousand a
 second, where all are added, half a hundredth of a processor."""
+
+SLOWEST = (1 / 64, 1 / 16)
+"""The share of requests that are too slow to be left out. Where more of them take that long, as all do on a busy
+machine, it takes twice as long to be slow; half as long where fewer do."""
 
 BATCH = 32
 """Machines looked at between two looks at the clock."""
@@ -52,7 +53,7 @@ class Sampler:
         self._service = service
         self._profile = profile
         self._ours = ours
-        self._next = self._count = 0
+        self._next = self._count = self._alone = 0
         self._counted_at = ours.clock()
         http2 = service.http2
         streams = http2.streams.nodes if http2 is not None else ()
@@ -70,15 +71,24 @@ class Sampler:
         now = self._ours.clock()
         self._ours.call_at(now + INTERVAL, self._look)
         self.sample()
-        if now - self._counted_at >= EVERY:
-            self._service.skips = self.skips(now)
+        self.adapt(now)
 
-    def skips(self, now: float) -> int:
-        """How many quick exchanges are left out for one that is added, by the rate of requests since the last time."""
-        count = sum(self._service.statuses)
-        rate = (count - self._count) / max(now - self._counted_at, EVERY)
-        self._count, self._counted_at = count, now
-        return next((skips for most, skips in RATES if rate < most), MOST_SKIPS)
+    def adapt(self, now: float) -> None:
+        """By the rate of requests since the last look: how many quick ones are left out for one that is added, and
+        which ones are quick."""
+        service, profile = self._service, self._profile
+        count, alone = sum(service.statuses), profile.alone
+        requests, slow = count - self._count, alone - self._alone
+        rate = requests / max(now - self._counted_at, INTERVAL)
+        self._count, self._alone, self._counted_at = count, alone, now
+        few, many = SLOWEST
+        if not service.skips:  # all of them were added
+            service.slow = min(SLOW, profile.slow)
+        elif slow > many * requests:
+            service.slow = min(service.slow * 2, profile.slow)
+        elif slow < few * requests:
+            service.slow = max(service.slow / 2, min(SLOW, profile.slow))
+        service.skips = next((skips for most, skips in RATES if rate < most), MOST_SKIPS)
 
     def sample(self) -> None:
         """Look once."""

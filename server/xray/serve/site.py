@@ -2,6 +2,7 @@
 server.xray.serve.shape."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -166,7 +167,9 @@ class Site:
         if form not in EXPORTS:
             raise HTTPError(400, f"format={form}: there are json, {', '.join(EXPORTS)}.")
         export, media_type = EXPORTS[form]
-        return Response(export(recording, secrets=secrets).encode(), 200, ((b"content-type", media_type),))
+        epoch = time.time() - self.watch.ours.clock()
+        text = export(recording, secrets=secrets, epoch=epoch)
+        return Response(text.encode(), 200, ((b"content-type", media_type),))
 
     async def stream(self, request: Request, number: int, stream: int) -> Response:
         """One stream, whose id is written as it is shown."""

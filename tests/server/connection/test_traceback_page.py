@@ -12,7 +12,6 @@ from clerestory.server.connection.traceback_page import AROUND, traceback_respon
 from tests.handlers.api.test_pages import Reader
 from tests.server.support import bench_of
 
-BROWSER = b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 ABOUT = "GET /orders/1, request 3-1"
 
 
@@ -35,7 +34,7 @@ def body_of(response: Response) -> str:
 
 
 def test_a_browser_gets_the_applications_frames_with_their_lines() -> None:
-    text = body_of(traceback_response(caught(), ABOUT, BROWSER))
+    text = body_of(traceback_response(caught(), ABOUT, "html"))
     shown = Reader(text)
     assert shown.text[0:1] != []
     line = failing.__code__.co_firstlineno + 1
@@ -52,12 +51,12 @@ def test_a_browser_gets_the_applications_frames_with_their_lines() -> None:
 
 def test_nothing_of_the_error_is_html() -> None:
     error = ValueError("<script>alert(1)</script>")
-    text = body_of(traceback_response(error, "GET /<script>", BROWSER))
+    text = body_of(traceback_response(error, "GET /<script>", "html"))
     assert "script" not in Reader(text).tags
 
 
 def test_who_asks_for_json_gets_frames_and_lines() -> None:
-    said = json.loads(body_of(traceback_response(caught(), ABOUT, b"application/json")))
+    said = json.loads(body_of(traceback_response(caught(), ABOUT, "json")))
     assert said["exception"].startswith("json.decoder.JSONDecodeError: ")
     assert said["frames"][0]["function"] == "failing"
     assert said["frames"][1]["function"] == "caught"
@@ -65,12 +64,12 @@ def test_who_asks_for_json_gets_frames_and_lines() -> None:
 
 
 def test_all_others_get_text() -> None:
-    text = body_of(traceback_response(caught(), ABOUT, None))
+    text = body_of(traceback_response(caught(), ABOUT, "text"))
     assert text.startswith(f"500 Internal Server Error: {ABOUT}\n\nTraceback (most recent call last):\n")
 
 
 def test_an_error_without_a_traceback_is_shown() -> None:
-    assert "KeyError" in body_of(traceback_response(KeyError("x"), ABOUT, BROWSER))
+    assert "KeyError" in body_of(traceback_response(KeyError("x"), ABOUT, "html"))
 
 
 def test_a_source_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
@@ -78,7 +77,7 @@ def test_a_source_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
     exec(compile("def fail():\n    raise KeyError('x')\n", str(tmp_path / "gone.py"), "exec"), module)
     with pytest.raises(KeyError) as raised:
         module["fail"]()
-    text = body_of(traceback_response(raised.value, ABOUT, BROWSER))
+    text = body_of(traceback_response(raised.value, ABOUT, "html"))
     assert f"{tmp_path / 'gone.py'}:2" in text
 
 
@@ -131,9 +130,7 @@ def test_an_error_that_no_line_of_the_application_raised_names_the_handler(
 def test_notes_are_shown_and_are_not_the_title() -> None:
     error = ValueError("what is wrong")
     error.add_note("first\nsecond")
-    text = body_of(traceback_response(error, ABOUT, BROWSER))
+    text = body_of(traceback_response(error, ABOUT, "html"))
     assert "<title>ValueError: what is wrong</title>" in text
     assert "<p>first</p>\n<p>second</p>\n" in text
-    assert json.loads(body_of(traceback_response(error, ABOUT, b"application/json")))["exception"] == (
-        "ValueError: what is wrong"
-    )
+    assert json.loads(body_of(traceback_response(error, ABOUT, "json")))["exception"] == ("ValueError: what is wrong")

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -78,15 +79,29 @@ def test_as_mermaid(ended: Recording) -> None:
     ]
 
 
+BEGAN = datetime(2026, 11, 30, 20, 33, 58, 761000, UTC)
+
+
+def test_the_time_of_day_is_told_where_it_is_known(ended: Recording) -> None:
+    epoch = BEGAN.timestamp() - ended.born
+    lines = as_mermaid(ended, epoch=epoch).splitlines()
+    assert lines[5] == "    Note over P,B: began 2026-11-30T20:33:58.761Z"
+    assert lines[-1] == "    Note over P,B: ended by operator in QUERYING_BACKEND 2026-11-30T20:34:00.511Z"
+    assert as_text(ended, epoch=epoch).splitlines()[1].endswith("; began 2026-11-30T20:33:58.761Z")
+    assert json.loads(as_perfetto(ended, epoch=epoch))["otherData"]["began"] == "2026-11-30T20:33:58.761Z"
+    assert all("2026" not in export(ended) for export, _ in EXPORTS.values())
+
+
 MERMAID = re.compile(
     r"sequenceDiagram|    (accTitle: [^;#<>\"]+|participant [PMB] as [^;#<>\"]+|[PMB](-x|->>)[PMB]: [A-Z_]+( after "
-    r"[0-9.]+ ms)?|Note over (M|P,B): [A-Za-z_ ]+( for [0-9.]+ ms so far)?|Note over P,M: (came|went) last: [^;#<>\"]+)"
+    r"[0-9.]+ ms)?|Note over (M|P,B): [A-Za-z_ ]+( for [0-9.]+ ms so far)?( ?[0-9T:.-]+Z)?|"
+    r"Note over P,M: (came|went) last: [^;#<>\"]+)"
 )
 
 
 def test_mermaids_lines_are_of_its_grammar(ended: Recording, unfinished: Recording) -> None:
-    for one in (ended, unfinished):
-        assert [line for line in as_mermaid(one).splitlines() if not MERMAID.fullmatch(line)] == []
+    for one, epoch in ((ended, None), (unfinished, None), (ended, BEGAN.timestamp())):
+        assert [line for line in as_mermaid(one, epoch=epoch).splitlines() if not MERMAID.fullmatch(line)] == []
 
 
 def test_in_mermaid_who_spoke_is_who_was_waited_for(unfinished: Recording) -> None:

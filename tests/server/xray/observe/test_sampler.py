@@ -7,6 +7,7 @@ import pytest
 
 from clerestory.handlers.api.messages import Request, Response
 from clerestory.handlers.backends.threads.threads import ThreadPool
+from clerestory.server.connection.waiting import SLOW
 from clerestory.server.xray.observe import sampler as samplers
 from clerestory.server.xray.observe.sampler import BATCH, KEPT, LINES, MOST_SKIPS, Sampler, line_of_steps
 from tests.server.connection.test_waiting import QUERYING, Named
@@ -188,8 +189,10 @@ def test_the_more_requests_there_are_the_more_quick_ones_are_left_out(rate: int,
         sampler = sampled(bench)
         begun = sampler._counted_at
         bench.service.statuses[200] += 10 * rate
-        assert sampler.skips(begun + 10) == skips
-        assert sampler.skips(begun + 20) == 0, "nothing has come since"
+        sampler.adapt(begun + 10)
+        assert bench.service.skips == skips
+        sampler.adapt(begun + 20)
+        assert bench.service.skips == 0, "nothing has come since"
         assert (skips & (skips + 1)) == 0, "it is a mask"
 
 
@@ -213,6 +216,53 @@ def test_those_that_are_left_out_are_counted_by_those_that_are_added() -> None:
         bench.settle()
         found = {route.name: sum(route.totals()[0].values()) for route in profile.routes.values()}
     assert found == {"GET /": 16, "GET /slow": 1}
+
+
+def test_what_has_waited_quickly_is_left_out_too_and_counted_with_its_waits() -> None:
+    operation = Named("upstream u")
+
+    async def handler(request: Request) -> Response:
+        await operation
+        return Response(b"")
+
+    with bench_of(handler) as bench:
+        profile = profiled(bench)
+        bench.service.skips = 3
+        client = bench.connect()
+        for _ in range(16):
+            client.send(GET)
+            bench.after(0.001)
+            operation.finish()
+            bench.settle()
+        (route,) = profile.routes.values()
+        shares = [share for _, share in profile.shares_of(route, bench.loop.now)]
+    assert (sum(share.count for share in shares), profile.alone) == (16, 0)
+    waits = sum(share.waits[QUERYING, "upstream u"] for share in shares)
+    assert waits == pytest.approx(0.016, rel=0.2)
+    assert sum(profile.upstreams["upstream u"].values()) == 16
+
+
+def test_where_most_are_slow_it_takes_longer_to_be_slow_and_only_the_slowest_are_all_added() -> None:
+    with bench_of(lambda request: Response(b"")) as bench:
+        sampler, service = sampled(bench), bench.service
+        profile, now, found = sampler._profile, sampler._counted_at, []
+        for slow in (0, 5000, 5000, 5000, 200, 50, 50, 50):
+            service.statuses[200] += 5000
+            profile.alone += slow
+            now += 1.0
+            sampler.adapt(now)
+            found.append(service.slow / SLOW)
+        profile.slow = 3 * SLOW
+        for slow in (5000, 5000):
+            service.statuses[200] += 5000
+            profile.alone += slow
+            now += 1.0
+            sampler.adapt(now)
+            found.append(service.slow / SLOW)
+        sampler.adapt(now + 1.0)  # nothing has come: from now on all are added
+        sampler.adapt(now + 2.0)
+    assert found == [1, 2, 4, 8, 8, 4, 2, 1, 2, 3], "what is told as slow (--slow) is never left out"
+    assert (service.skips, service.slow) == (0, SLOW)
 
 
 def test_a_look_takes_no_more_than_a_hundredth_of_the_time() -> None:

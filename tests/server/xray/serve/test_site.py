@@ -1,7 +1,9 @@
 """The endpoints: what each answers, and to whom; closing by id and by filter."""
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -204,6 +206,7 @@ def test_secrets_are_shown_only_where_they_are_asked_for(server: Live) -> None:
 
 @pytest.mark.parametrize("form", ["text", "mermaid", "perfetto", "recording"])
 def test_every_export_of_an_open_and_of_an_ended_connection(server: Live, form: str) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)  # it is told in whole ones
     with Client(server.address) as client:
         client.send(WAIT)
         (row,) = server.standing("QUERYING_BACKEND", 1)
@@ -216,6 +219,9 @@ def test_every_export_of_an_open_and_of_an_ended_connection(server: Live, form: 
         assert answer.status == 200
         assert "HEAD_RECEIVED" in answer.text
         assert answer["content-type"].startswith("text/plain" if form in ("text", "mermaid") else "application/json")
+        if form != "recording":
+            (began,) = set(re.findall(r"began\W+([0-9T:.-]+Z)", answer.text))
+            assert before <= datetime.fromisoformat(began) <= datetime.now(UTC)
     assert running.text != ended.text
     if form == "recording":
         assert "agree" in replay(load(running.text))
