@@ -8,7 +8,7 @@ the checkout.
 
 The recording and the profile of waiting have no switch in the server: one whose history is off cannot be asked what
 happened. For the one measurement of their price their lines are left out of the copy; a line that is no longer there is
-an error. The profile's modules are not compiled, so that a compiled build without it is a copy of the whole one.
+an error.
 """
 
 import hashlib
@@ -103,15 +103,11 @@ class Build:
             STORE.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=STORE) as scratch:
                 copy = Path(scratch) / "copy"
-                if self.compiled and "profile" in self.left_out:
-                    rest = tuple(part for part in self.left_out if part != "profile")
-                    shutil.copytree(Build(compiled=True, left_out=rest).make(), copy)
-                else:
-                    self._copy_to(copy)
-                    if self.compiled:
-                        _compile(copy)
+                self._copy_to(copy)
                 if "profile" in self.left_out:
                     _leave_out_profile(copy)
+                if self.compiled:
+                    _compile(copy)
                 try:
                     copy.rename(place)
                 except OSError:
@@ -149,9 +145,8 @@ PLAIN = Build()
 
 
 def _leave_out_profile(copy: Path) -> None:
-    """In a wheel everything is below `clerestory`; in a copy of the checkout it is found there by a link."""
     for (path, function), unwanted in PROFILE.items():
-        _rewrite(copy / "clerestory" / path, function, unwanted)
+        _rewrite(copy / path, function, unwanted)
 
 
 def _rewrite(path: Path, function: str, unwanted: tuple[str, ...]) -> None:

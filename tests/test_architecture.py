@@ -123,6 +123,7 @@ def stray_pollers(path: str, source: str) -> list[str]:
 WALL_CLOCKS = {
     ("server/http/responses.py", "time.time"),  # Date
     ("server/xray/exports/tracing.py", "time.time_ns"),  # OpenTelemetry has its times since the epoch
+    ("server/xray/serve/site.py", "time.time"),  # exports say when a connection began
     ("server/net/tls.py", "time.time"),  # whether a certificate is still good
     ("handlers/static/files.py", "time.time"),  # whether Last-Modified is strong (RFC 9110 section 8.8.2.2)
 }

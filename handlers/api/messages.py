@@ -359,12 +359,10 @@ def redirect(location: str, status: int = 303) -> Response:
     return Response(status=status, fields=((b"location", quote(location, safe=_LOCATION).encode()),))
 
 
-def error_response(
-    error: HTTPError, accept: bytes | None = None, request_id: str = "", content_type: bytes | None = None
-) -> Response:
-    """The response for `error`: JSON, a small page or plain text, as `preferred` by the request's Accept and
-    Content-Type fields. It names the request, where its id is given."""
-    reason, kind = REASONS.get(error.status, "Error"), preferred(accept, content_type)
+def error_response(error: HTTPError, accept: bytes | None = None, request_id: str = "", sent: bytes = b"") -> Response:
+    """The response for `error`: JSON, a small page or plain text, as `preferred` by a client that sends these fields:
+    `accept`, and `sent`, its Content-Type. It names the request, where its id is given."""
+    reason, kind = REASONS.get(error.status, "Error"), preferred(accept, sent)
     named = f"Request {request_id}" if request_id else ""
     if kind == "html":
         text = error_page(error.status, reason, error.detail, named)
@@ -378,26 +376,24 @@ def error_response(
     return ErrorResponse((f"{line}\n{named}\n" if named else f"{line}\n").encode(), error.status, _TEXT + error.fields)
 
 
-def preferred(accept: bytes | None, content_type: bytes | None = None) -> str:
+def preferred(accept: bytes | None, sent: bytes = b"") -> str:
     """`json`, `html` or `text`: what a client wants that sends `accept` (RFC 9110 section 12.5.1).
 
     JSON if it names that with at least the quality of every text type; HTML if it names that with at least the quality
-    of other text; else text. A client that names none of them, with no field or `*/*`, and has sent JSON itself wants
-    JSON.
+    of other text; else text. Where it names none of them, JSON if it has `sent` JSON itself.
     """
-    as_json = as_html = as_text = 0.0
-    named = False
+    as_json = as_html = as_text = -1.0
     for element in accept.lower().split(b",") if accept is not None else ():
         found = _QUALITY(element)
         quality = float(found[1]) if found is not None else 1.0
         kind = element.partition(b";")[0].strip(b" \t")
         if b"json" in kind:
-            named, as_json = True, max(as_json, quality)
+            as_json = max(as_json, quality)
         elif kind == b"text/html":
-            named, as_html = True, max(as_html, quality)
+            as_html = max(as_html, quality)
         elif kind.startswith(b"text/"):
-            named, as_text = True, max(as_text, quality)
-    if not named and content_type is not None and b"json" in content_type.partition(b";")[0].lower():
+            as_text = max(as_text, quality)
+    if max(as_json, as_html, as_text) < 0 and b"json" in sent.partition(b";")[0].lower():
         return "json"
     if as_json > 0 and as_json >= max(as_html, as_text):
         return "json"

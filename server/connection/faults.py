@@ -18,13 +18,13 @@ def id_of(channel: Channel, request: Request | None) -> str:
 def error_of(channel: Channel, request: Request | None, error: HTTPError) -> Response:
     """The response for `error`, in the form that the client prefers; it names the request."""
     told = id_of(channel, request) if channel.service.names.prefix else ""
-    accept, content_type = _fields_of(request)
-    return error_response(error, accept, told, content_type)
+    accept, sent = _fields_of(request)
+    return error_response(error, accept, told, sent)
 
 
-def _fields_of(request: Request | None) -> tuple[bytes | None, bytes | None]:
+def _fields_of(request: Request | None) -> tuple[bytes | None, bytes]:
     """What says in which form the client wants an error: its Accept and Content-Type."""
-    return (request.get(b"accept"), request.get(b"content-type")) if request is not None else (None, None)
+    return (request.get(b"accept"), request.get(b"content-type") or b"") if request is not None else (None, b"")
 
 
 def answer_to(channel: Channel, request: Request | None, error: BaseException) -> Response:

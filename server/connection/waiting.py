@@ -5,8 +5,6 @@ has been added since the last one ended was waiting for it, in its queue first (
 handler itself takes between two operations counts with the later one.
 """
 
-from operator import itemgetter
-
 from clerestory.handlers.api.operations import Operation
 from clerestory.statemachines.connection import TABLE
 from clerestory.statemachines.connection import State as S
@@ -17,8 +15,6 @@ PLACES = tuple(
     if spec.state in (S.QUERYING_BACKEND, S.PRODUCING, S.HALF_CLOSED, S.TUNNELLING)
 )
 """The states, by their place in the table, in which an operation is waited for."""
-
-_SPENT = itemgetter(*PLACES)
 
 SLOW = 0.005
 """Seconds from which on each exchange is told, where not so many take as long (Service.slow); of quicker ones, where
@@ -40,16 +36,16 @@ class Waits:
 
     def __init__(self) -> None:
         self.of: dict[tuple[int, str], float] = {}
-        self._noted = (0.0,) * len(PLACES)
+        self._noted = [0.0] * len(PLACES)
 
     def note(self, subject: str, queue: str, queued: float, spent: list[float]) -> None:
         """An operation has ended: its share of `spent`, the seconds that the connection has spent in each state."""
-        now, before = _SPENT(spent), self._noted
-        self._noted = now
-        for number, until in enumerate(now):
-            if until <= before[number]:
+        noted = self._noted
+        for number, place in enumerate(PLACES):
+            seconds = spent[place] - noted[number]
+            if seconds <= 0.0:
                 continue
-            place, seconds = PLACES[number], until - before[number]
+            noted[number] = spent[place]
             if queued > 0.0:
                 first = min(queued, seconds)
                 queued -= first

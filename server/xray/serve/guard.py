@@ -162,4 +162,4 @@ def _secure(response: Response) -> Response:
 
 
 def _refused(error: HTTPError, request: Request) -> Response:
-    return _secure(error_response(error, request.get(b"accept"), content_type=request.get(b"content-type")))
+    return _secure(error_response(error, request.get(b"accept"), sent=request.get(b"content-type") or b""))
