@@ -98,7 +98,7 @@ def make_report(found: Measured) -> Report:
         cost, without, rate = found.cost(case), found.cost(off), found.rate(case)
         if cost is None or without is None or rate is None:
             continue
-        ratios = found.ratios(case, off)
+        ratios = found.paired(case, off)
         ratio = median(ratios)
         title = f"{entry.name.partition(' ')[0]}: {EVERY[workload].title}"
         told = (f"{ratio:.3f}", quarters(ratios), f"{rate.median:,.0f}", found.errors(case))
