@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -75,6 +76,7 @@ def _peer_serving(peer: str, interface: str) -> Any:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             _await_port(port, process)
@@ -84,7 +86,7 @@ def _peer_serving(peer: str, interface: str) -> Any:
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # its workers, too
                 process.wait()
 
     return serving
