@@ -88,9 +88,10 @@ def mutants_table(judged: Sequence[Judged], whole: int) -> str:
     by_world = Counter(one.mutant.kind for one in judged if one.by and one.by != OWN)
     by_table = Counter(one.mutant.kind for one in judged if one.by == OWN)
     found = sum(bool(one.by) for one in judged)
+    sample = f"{len(judged)} of {whole} mutants were judged, an even sample of tables and kinds (seed {SEED})"
     lines = [
-        f"{len(judged)} of {whole} mutants were judged, an even sample of tables and kinds (seed {SEED}): {found} were "
-        f"found ({100 * found / len(judged):.0f} %).",
+        f"{sample if len(judged) < whole else f'All {whole} mutants were judged'}: {found} were found "
+        f"({100 * found / len(judged):.0f} %).",
         "",
         "| kind | made | found by a world | found by the table's own checks alone | survive |",
         "|---|---:|---:|---:|---:|",

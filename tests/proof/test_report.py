@@ -47,7 +47,7 @@ def test_the_page_has_a_result_for_every_world_with_its_bounds() -> None:
 
 def test_the_shares_of_mutants_on_the_page_add_up() -> None:
     text = part("mutants")
-    judged, found = re.match(r"(\d+) of \d+ mutants were judged.*: (\d+) were found", text.replace("\n", " ")).groups()  # type: ignore[union-attr]
+    judged, found = re.match(r"(?:All )?(\d+) .*mutants were judged.*: (\d+) were found", text).groups()  # type: ignore[union-attr]
     rows = [
         [int(cell) for cell in re.findall(r"\| +(\d+)", line)]
         for line in text.splitlines()
@@ -84,6 +84,7 @@ def test_the_share_of_mutants_is_of_those_that_were_judged() -> None:
     assert text.startswith(f"2 of {len(made)} mutants were judged")
     assert "1 were found (50 %)" in text
     assert text.splitlines()[-1] == f"- {made[1].kind}: {made[1].what}"
+    assert mutants_table([Judged(made[0], "lamps", "it is")], 1).startswith("All 1 mutants were judged: 1 were found")
 
 
 def test_a_report_goes_on_with_what_was_kept(
