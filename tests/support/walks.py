@@ -7,6 +7,7 @@ refuses fails the test, with the step that no way leads to.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from clerestory.statemachines import connection
@@ -51,17 +52,20 @@ def trace_of(lines: Iterable[Sequence[object]]) -> list[Step]:
 
 
 def held(trace: Sequence[Step]) -> tuple[list[str], list[str]]:
-    """The worlds that `trace` was held against, and what these refuse of it."""
-    trace = told_first(trace)
+    """The worlds that `trace` was held against, and what these refuse of it, as it was noted and with those first who
+    are told of something: there is one order for a world, or neither."""
     tried, refused = [], []
-    for name, follower, shown in _fitting(trace):
-        try:
-            followed = follower.follow(shown)
-        except Undecided:
-            continue
-        tried.append(name)
-        if followed.refused:
-            refused.append(f"{name}: {followed.refused}")
+    for noted, other in zip(_fitting(trace), _fitting(told_first(trace)), strict=True):
+        said = None
+        for _, follower, shown in (noted, other):
+            with suppress(Undecided):
+                said = follower.follow(shown).refused
+                if not said:
+                    break
+        if said is not None:
+            tried.append(noted[0])
+        if said:
+            refused.append(f"{noted[0]}: {said}")
     return tried, refused
 
 
