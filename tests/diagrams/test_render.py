@@ -121,5 +121,5 @@ def test_what_was_not_made_here_is_known(kept: bytes) -> None:
 
 def test_without_graphviz_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
-    with pytest.raises(MissingExtra, match=r"SVG and PNG are drawn by Graphviz: pip install 'clerestory\[diagrams\]'"):
+    with pytest.raises(MissingExtra, match=r"SVG and PNG are drawn by Graphviz: pip install pygraphviz"):
         to_svg(DOT, "wakeup")

@@ -10,6 +10,9 @@ const SLIGHT = 0.003;
 /** Shares of the width below which there is no room for words. */
 const NARROW = 0.03;
 
+/** Pixels of the width that can be hit; what is narrower is reached by way of what it is part of. */
+const TARGET = 24;
+
 /** Pixels of a level. */
 const HIGH = 25;
 
@@ -99,7 +102,11 @@ export class Flame {
     const share = root.seconds ? one.seconds / root.seconds : 0;
     const percent = `${share < 0.01 ? "<1" : Math.round(share * 100)} %`;
     const label = `${one.name} ${percent}: ${this.amount(one.seconds)}${one.title === one.name ? "" : `, ${one.title}`}`;
-    const cell = el("button", { type: "button", class: "flame-cell", title: label, "aria-label": label, "data-flame": one.key, "data-level": level, onclick: () => this.onChoose(one.key) }, width < NARROW ? "" : `${one.name}  ${percent}`);
+    const shown = { class: "flame-cell", title: label, "data-level": level };
+    const text = width < NARROW ? "" : `${one.name}  ${percent}`;
+    const cell = width * this.element.clientWidth < TARGET
+      ? el("span", shown)
+      : el("button", { ...shown, type: "button", "aria-label": label, "data-flame": one.key, onclick: () => this.onChoose(one.key) }, text);
     if (width < NARROW) cell.classList.add("narrow");
     mark(cell, "data-tone", one.tone);
     style(cell, "top", `${level * HIGH}px`);

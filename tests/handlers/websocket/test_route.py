@@ -75,5 +75,5 @@ def test_a_wrong_route_is_an_error_when_it_is_registered(monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="route websocket / is already registered"):
         router.websocket("/")(hello)
     monkeypatch.setattr(route, "is_installed", lambda: False)
-    with pytest.raises(ImportError, match=r"pip install 'clerestory\[websocket\]'"):
+    with pytest.raises(ImportError, match=r"websockets is not installed: pip install websockets"):
         router.websocket("/other")(hello)

@@ -59,6 +59,29 @@ def test_a_slow_request_with_its_path_is_two_clicks_further_and_its_query_is_hid
         expect(looked.page.locator("#waits .passage")).to_have_count(0)
 
 
+def test_a_bar_too_narrow_to_be_hit_is_seen_and_is_no_button(browser: Browser, server: ServerProcess) -> None:
+    draw = """async () => {
+      const { Flame, treeOf } = await import(new URL('flame.js', location.href).href);
+      const flame = new Flame(() => {}, String);
+      document.body.append(flame.element);
+      const part = (seconds) => ({ state: '', whom: 'client', line: '', seconds });
+      const routes = [{ route: 'wide', whole: [part(99)] }, { route: 'slight', whole: [part(1)] }];
+      flame.draw(treeOf(routes, 'whole'), '');
+      const found = [...flame.element.children].map((cell) => [cell.title.split(' ')[0], cell.localName]);
+      flame.element.remove();
+      return found;
+    }"""
+    with looking(browser, server.wait_for("xray")["url"]) as looked:
+        cells = looked.page.evaluate(draw)
+    assert cells == [
+        ["all", "button"],
+        ["wide", "button"],
+        ["client", "button"],
+        ["slight", "span"],
+        ["client", "span"],
+    ]
+
+
 def test_a_bar_of_the_flame_graph_is_chosen_by_click_and_key_and_has_all_the_width(
     browser: Browser, server: ServerProcess
 ) -> None:
