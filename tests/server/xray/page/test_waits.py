@@ -61,7 +61,7 @@ def test_a_slow_request_with_its_path_is_two_clicks_further_and_its_query_is_hid
 
 def test_a_bar_too_narrow_to_be_hit_is_seen_and_is_no_button(browser: Browser, server: ServerProcess) -> None:
     draw = """async () => {
-      const { Flame, treeOf } = await import(new URL('flame.js', location.href).href);
+      const { Flame, treeOf } = await import(new URL('page/flame.js', location.href).href);
       const flame = new Flame(() => {}, String);
       document.body.append(flame.element);
       const part = (seconds) => ({ state: '', whom: 'client', line: '', seconds });
