@@ -52,7 +52,7 @@ def write(suite: str, directory: Path, ratios: Mapping[str, float]) -> Path:
 
 
 def read(suite: str, directory: Path) -> dict[str, float]:
-    """The ratios that were published. Raises LookupError where there are none."""
+    """The ratios that were published. Raises LookupError if there are no such ratios."""
     path = path_of(suite, directory)
     try:
         found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))

@@ -87,7 +87,7 @@ Key = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Found:
-    """A value a round: µs of CPU for a request, bytes for one that waits; and why there is none."""
+    """A value a round: µs of CPU for a request, bytes for one that waits; and why a value is missing."""
 
     costs: dict[Key, list[float]] = field(default_factory=dict)
     rates: dict[Key, list[float]] = field(default_factory=dict)
@@ -220,7 +220,7 @@ def _measure_xray(plan: Plan, found: Found, rounds: int, seconds: float) -> None
 
 
 def _xray_of(server: Server) -> Callable[[], Any]:
-    """What asks the server's x-ray for its whole table, and hands it back. Raises ServerFailed where there is none."""
+    """What asks the server's x-ray for its whole table, and hands it back. Raises ServerFailed if it has no x-ray."""
     there = next((one for one in runtime.find() if one.pid == server.process.pid), None)
     if there is None:
         raise ServerFailed("its x-ray is not found")

@@ -82,7 +82,7 @@ def run(plan: Plan) -> Report:
 
 def second_load(plan: Plan, entries: Sequence[Entry], found: Measured) -> dict[str, list[float]]:
     """CPU microseconds a request under h2load instead of wrk, a value for each round: a figure that two load
-    generators agree on is none of either's making."""
+    generators agree on is not of either's making."""
     costs: dict[str, list[float]] = {}
     chosen = [entry for entry in entries if entry.name in CHECKED and entry.name not in found.absent]
     rounds, seconds = plan.rounds_or(5), plan.seconds_or(2.0, 0.4)

@@ -17,7 +17,7 @@ from websockets.frames import Close
 
 from clerestory.handlers.proxy.websocket import accept_of
 from tests.conftest import Start
-from tests.e2e.test_http2_websocket import Talk, asked_to_close, client_of, connect
+from tests.e2e.test_http2_websocket import Talk, client_of, connect, cut_and_drained
 from tests.e2e.test_proxy import Played, head_of, reset, until_reset
 from tests.e2e.test_websocket import MIB, echoing
 from tests.support.http2 import Answer, HTTP2Client, head
@@ -114,15 +114,7 @@ def test_the_methods_of_a_path_are_those_of_requests(router: ServerProcess) -> N
 def test_a_drain_tells_handlers_and_an_operator_cuts_one(start: Start) -> None:
     server = start(*LIBRARY, "--drain-timeout", "4", target=TARGET)
     with client_of(server) as client:
-        talk, other = Talk(client, b"/echo").opened(), Talk(client, b"/echo").opened()
-        first = min(row["id"] for row in look(server, "connections.json?state=tunnelling")["rows"])
-        asked_to_close(server, first)
-        client.until(lambda: talk.answer.reset is not None)
-        server.signal(signal.SIGTERM)
-        assert other.closed().code == 1012
-        client.until(lambda: other.answer.ended)
-        client.send(other.number, b"", end=True)
-        assert server.wait() == 0
+        cut_and_drained(server, client, Talk(client, b"/echo").opened(), Talk(client, b"/echo").opened())
 
 
 def test_a_site_beside_one_with_websockets_refuses_them(start: Start, tmp_path: Path) -> None:

@@ -268,15 +268,19 @@ def test_limits_hold(start: Start, folder: Path) -> None:
 def test_an_operator_cuts_one_and_a_drain_says_goodbye(start: Start, folder: Path) -> None:
     server = begun(start, folder, "--drain-timeout", "4")
     with client_of(server) as client:
-        talk, other = Talk(client).opened(), Talk(client).opened()
-        first = min(row["id"] for row in look(server, "connections.json?state=tunnelling")["rows"])
-        assert json.loads(asked_to_close(server, first))["closed"] == [first]
-        client.until(lambda: talk.answer.reset is not None)
-        server.signal(signal.SIGTERM)
-        assert other.closed().code == 1012
-        client.until(lambda: other.answer.ended)
-        client.send(other.number, b"", end=True)
-        assert server.wait() == 0
+        cut_and_drained(server, client, Talk(client).opened(), Talk(client).opened())
+
+
+def cut_and_drained(server: ServerProcess, client: HTTP2Client, talk: Talk, other: Talk) -> None:
+    """An operator closes the first, and the server's drain the other."""
+    first = min(row["id"] for row in look(server, "connections.json?state=tunnelling")["rows"])
+    assert json.loads(asked_to_close(server, first))["closed"] == [first]
+    client.until(lambda: talk.answer.reset is not None)
+    server.signal(signal.SIGTERM)
+    assert other.closed().code == 1012
+    client.until(lambda: other.answer.ended)
+    client.send(other.number, b"", end=True)
+    assert server.wait() == 0
 
 
 def asked_to_close(server: ServerProcess, identity: str) -> str:
